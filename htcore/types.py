@@ -21,7 +21,7 @@ Side = Literal["left", "right", "midline"]
 
 def _frozen(array: NDArray[Any], dtype: type) -> NDArray[Any]:
     """A read-only view of ``array`` as ``dtype`` (copied only where the type differs)."""
-    out = np.asarray(array, dtype=dtype).view()
+    out: NDArray[Any] = np.asarray(array, dtype=dtype).view()
     out.flags.writeable = False
     return out
 
