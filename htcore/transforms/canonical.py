@@ -21,6 +21,7 @@ SLICE_MM, PIXEL_MM = 5.0, 4.0
 _COARSE_MM = 3.0
 _MIN_BRAIN_ML = 250.0  # a quarter of a small adult brain: less is no head, or hardly covered
 _VERTEX_MARGIN_MM = 5.0
+_NOT_TISSUE_HU = 110.0  # bone and calcium that the 3 mm mask still holds
 
 
 def prepare(volume: Volume) -> ModelInput:
@@ -44,7 +45,7 @@ def prepare(volume: Volume) -> ModelInput:
     plane = find_midsagittal(hu, brain, origin, _COARSE_MM)
     grid = _canonical_grid(plane, brain, origin)
     fine = _sample_grid(stack, grid)
-    fine_brain = _carry_mask(brain, origin, grid)
+    fine_brain = _carry_mask(brain, origin, grid) & (fine < _NOT_TISSUE_HU)
     normalised, shift = normalise(fine, fine_brain)
     channels = make_channels(normalised, fine_brain, PIXEL_MM / 2)
     return ModelInput(
