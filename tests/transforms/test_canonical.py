@@ -1,0 +1,93 @@
+"""The canonical grid: upright, reversible, and right about left and right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from htcore.errors import RefusedError
+from htcore.transforms import mask_to_grid, prepare, reproject
+from htcore.types import Volume
+from tests.phantom import head_hu, head_volume, rotation_z
+
+INFARCT_MM = np.array([42.0, 20.0, 20.0])
+
+
+def darkest_mm(volume: Volume) -> np.ndarray:
+    """Where the mirrored-difference channel is most negative, in LPS mm."""
+    prepared = prepare(volume)
+    k, j, i = np.unravel_index(int(prepared.channels[:, 4].argmin()), prepared.grid.shape)
+    return prepared.grid.to_mm(np.array([i, j, k], dtype=float))
+
+
+@pytest.mark.parametrize("yaw_deg", [-12.0, 0.0, 9.0])
+def test_yaw_is_found_within_two_degrees(yaw_deg: float) -> None:
+    prepared = prepare(head_volume(yaw_deg=yaw_deg))
+    left = prepared.grid.affine[:3, 0] / np.linalg.norm(prepared.grid.affine[:3, 0])
+    assert np.degrees(np.arctan2(left[1], left[0])) == pytest.approx(yaw_deg, abs=2.0)
+    centre = prepared.grid.to_mm(np.array([19.5, 23.5, 15.0]))
+    assert abs(left @ centre) < 3.0, "the middle of the grid lies on the mid-sagittal plane through the origin"
+
+
+@pytest.mark.parametrize("flip_columns", [False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_infarct_stays_on_the_patients_side(side: str, flip_columns: bool) -> None:
+    found = darkest_mm(head_volume(infarct_side=side, flip_columns=flip_columns, yaw_deg=6.0))
+    sign = 1.0 if side == "left" else -1.0
+    expected = rotation_z(6.0) @ (INFARCT_MM * [sign, 1.0, 1.0])
+    assert np.linalg.norm(found - expected) < 18.0
+
+
+def test_tilt_and_two_slabs_give_the_same_image_in_space() -> None:
+    plain = prepare(head_volume())
+    hard = prepare(head_volume(tilt_deg=18.5, gaps_mm=(4.0,) * 14 + (1.0,) + (7.0,) * 17))
+    assert np.linalg.norm(darkest_mm(head_volume(tilt_deg=18.5)) - INFARCT_MM) < 18.0
+    assert hard.brain.sum() == pytest.approx(plain.brain.sum(), rel=0.06)
+
+
+def test_values_are_sampled_at_the_true_positions() -> None:
+    volume = head_volume(tilt_deg=15.0)
+    prepared = prepare(volume)
+    inner = prepared.channels[:, 1] * 80.0
+    indices = np.argwhere(prepared.brain)[::97]
+    truth = head_hu(prepared.grid.to_mm(indices[:, ::-1].astype(float)))
+    got = inner[tuple(indices.T)]
+    assert np.median(np.abs(got - np.clip(truth, 0, 80))) < 3.0
+
+
+def test_points_round_trip_through_the_grid() -> None:
+    grid = prepare(head_volume(yaw_deg=-8.0)).grid
+    points = np.random.default_rng(1).uniform(-80, 80, (1000, 3))
+    assert np.abs(grid.to_mm(grid.to_grid(points)) - points).max() < 1e-9
+
+
+def test_mask_goes_to_the_grid_and_comes_back_to_its_place() -> None:
+    volume = head_volume(tilt_deg=-12.0, yaw_deg=5.0, spacing_mm=1.0)
+    slices, rows, columns = volume.shape
+    j, i = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    pixels = np.stack([i, j, np.zeros_like(i), np.ones_like(i)], axis=-1)
+    points = np.stack([pixels @ affine[:3].T for affine in volume.affines])
+    mask = ((points - INFARCT_MM) ** 2).sum(axis=-1) < 15.0**2
+    grid = prepare(volume).grid
+    on_grid = mask_to_grid(mask, volume, grid)
+    assert on_grid.sum() * grid.voxel_ml == pytest.approx(4 / 3 * np.pi * 1.5**3, rel=0.08)
+    back = reproject(on_grid, grid, volume, step=2)
+    assert back.shape == (slices, -(-rows // 2), -(-columns // 2))
+    weighted = (points[:, ::2, ::2] * back[..., None]).reshape(-1, 3).sum(axis=0) / back.sum()
+    assert np.linalg.norm(weighted - INFARCT_MM) < 1.0
+
+
+def test_the_scan_is_not_changed() -> None:
+    volume = head_volume()
+    before = volume.hu.copy()
+    prepare(volume)
+    assert np.array_equal(volume.hu, before)
+
+
+def test_a_block_of_water_is_refused() -> None:
+    head = head_volume()
+    water = Volume(np.zeros(head.shape, np.int16), head.affines, head.thickness_mm)
+    with pytest.raises(RefusedError) as caught:
+        prepare(water)
+    assert caught.value.code == "no_brain"
+    assert caught.value.exit_code == 4
