@@ -67,9 +67,9 @@ class Settings:
             variable = f"HTCORE_{entry.name.upper()}"
             if variable not in environment:
                 continue
-            convert = type(entry.default) if not isinstance(entry.default, Path) else Path
+            text = environment[variable]
             try:
-                values[entry.name] = convert(environment[variable])
+                values[entry.name] = {"int": int, "Path": Path, "str": str}[str(entry.type)](text)
             except ValueError as error:
-                raise UsageError(f"{variable} must be a whole number, found {environment[variable]!r}") from error
+                raise UsageError(f"{variable} must be a whole number, found {text!r}") from error
         return cls(**values)

@@ -48,8 +48,7 @@ def find(source: Source, settings: Settings) -> Found:
     """
     found = Found()
     for stream in _streams(source, found):
-        with stream:
-            _take(stream, found, settings, depth=0)
+        _take(stream, found, settings, depth=0)
     if found.n_files == 0 and not found.left_out:
         raise ReadError("There are no files here: choose the folder or ZIP that holds the CT images.", code="empty")
     return found
@@ -62,25 +61,16 @@ def _streams(source: Source, found: Found) -> Iterator[BinaryIO]:
     for item in source:
         if isinstance(item, tuple):
             item[1].seek(0)
-            yield _Borrowed(item[1])
+            yield item[1]
         else:
             yield from _open_path(Path(item), found)
-
-
-class _Borrowed(io.BufferedIOBase):
-    """The caller's stream: read here, closed by the caller."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return self._stream.read(-1 if size is None else size)
 
 
 def _open_path(path: Path, found: Found) -> Iterator[BinaryIO]:
     try:
         if path.is_file():
-            yield path.open("rb")
+            with path.open("rb") as stream:
+                yield stream
             return
         if not path.is_dir():
             raise ReadError("There is no such file or folder: check the path.", code="not_found")
@@ -104,12 +94,15 @@ def _open_folder(path: Path, found: Found) -> Iterator[BinaryIO]:
                 found.left_out["link or special file"] += 1
                 continue
             try:
-                yield member.open("rb")
+                stream = member.open("rb")
             except OSError:
                 found.left_out["no permission to read"] += 1
+                continue
+            with stream:
+                yield stream
 
 
-def _take(stream: BinaryIO | _Borrowed, found: Found, settings: Settings, depth: int) -> None:
+def _take(stream: BinaryIO, found: Found, settings: Settings, depth: int) -> None:
     found.n_files += 1
     if found.n_files > settings.max_files:
         message = f"There are more than {settings.max_files} files: choose the folder of one study."

@@ -1,0 +1,121 @@
+"""Image planes: what one frame of one instance needs to become a slice of a volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom import Dataset
+
+from htcore.dicom.instance import Instance, missing, numbers_of
+from htcore.errors import ReadError
+from htcore.types import FloatArray
+
+# Direction cosines come rounded to 5 or 6 digits; a matrix further than this from orthonormal has no one meaning.
+_ORTHONORMAL_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One frame.
+
+    Attributes
+    ----------
+    position : float64, shape (3,)
+        LPS mm of the centre of the first pixel, (0020,0032).
+    column_axis, row_axis : float64, shape (3,)
+        Unit vectors along which the column index and the row index grow, (0020,0037).
+    spacing_mm : (between rows, between columns), (0028,0030).
+    thickness_mm, slope, intercept : ``None`` where the file is silent.
+    """
+
+    instance: Instance
+    frame: int
+    position: FloatArray
+    column_axis: FloatArray
+    row_axis: FloatArray
+    spacing_mm: tuple[float, float]
+    thickness_mm: float | None
+    slope: float | None
+    intercept: float | None
+
+    @property
+    def normal(self) -> FloatArray:
+        """Unit normal, towards the head (for a plane that stands upright: towards the larger coordinate)."""
+        normal = np.cross(self.column_axis, self.row_axis)
+        leading = 2 if abs(normal[2]) > 1e-3 else int(np.argmax(np.abs(normal)))
+        return np.asarray(normal * np.sign(normal[leading]))
+
+
+def planes_of(instance: Instance) -> list[Plane]:
+    """The planes of a classic CT (one) or of an Enhanced CT (one a frame, from the functional groups, C.7.6.16).
+
+    Raises
+    ------
+    ReadError
+        Code ``missing_tag`` or ``bad_tag``, naming the element.
+    """
+    groups = instance.header.get("PerFrameFunctionalGroupsSequence")
+    if not groups:
+        if instance.n_frames > 1:
+            raise missing("PerFrameFunctionalGroupsSequence")
+        return [_plane(instance, 0, _Tags([instance.header]))]
+    if len(groups) != instance.n_frames:
+        message = "(0028,0008) Number of Frames and the frames' descriptions disagree: export the series again."
+        raise ReadError(message, code="bad_tag")
+    shared = instance.header.get("SharedFunctionalGroupsSequence") or []
+    return [_plane(instance, k, _Tags(_items(group) + _items(*shared))) for k, group in enumerate(groups)]
+
+
+def _items(*groups: Dataset) -> list[Dataset]:
+    """The first item of every functional group macro."""
+    return [element.value[0] for group in groups for element in group if element.VR == "SQ" and element.value]
+
+
+class _Tags:
+    """Looks an element up in several data sets, the first that has it wins."""
+
+    def __init__(self, datasets: list[Dataset]) -> None:
+        self._datasets = datasets
+
+    def numbers(self, keyword: str, count: int) -> tuple[float, ...]:
+        values = self.optional(keyword)
+        if not values:
+            raise missing(keyword)
+        if len(values) != count:
+            raise ReadError(f"{keyword} needs {count} values: export the original series again.", code="bad_tag")
+        return values
+
+    def optional(self, keyword: str) -> tuple[float, ...]:
+        for dataset in self._datasets:
+            values = numbers_of(dataset, keyword)
+            if values:
+                return values
+        return ()
+
+    def first(self, keyword: str) -> float | None:
+        values = self.optional(keyword)
+        return values[0] if values else None
+
+
+def _plane(instance: Instance, frame: int, tags: _Tags) -> Plane:
+    position = np.array(tags.numbers("ImagePositionPatient", 3))
+    axes = np.array(tags.numbers("ImageOrientationPatient", 6)).reshape(2, 3)
+    between_rows, between_columns = tags.numbers("PixelSpacing", 2)
+    if min(between_rows, between_columns) <= 0:
+        raise ReadError("(0028,0030) Pixel Spacing must be positive: export the series again.", code="bad_tag")
+    if np.abs(axes @ axes.T - np.eye(2)).max() > _ORTHONORMAL_TOLERANCE:
+        message = "(0020,0037) Image Orientation (Patient) holds no two perpendicular directions: export again."
+        raise ReadError(message, code="bad_tag")
+    thickness = tags.first("SliceThickness")
+    return Plane(
+        instance=instance,
+        frame=frame,
+        position=position,
+        column_axis=axes[0] / np.linalg.norm(axes[0]),
+        row_axis=axes[1] / np.linalg.norm(axes[1]),
+        spacing_mm=(between_rows, between_columns),
+        thickness_mm=thickness if thickness and thickness > 0 else None,
+        slope=tags.first("RescaleSlope"),
+        intercept=tags.first("RescaleIntercept"),
+    )

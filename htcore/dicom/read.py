@@ -1,0 +1,143 @@
+"""``read_study``: any source → one volume and the receipt of what was found and used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from htcore.dicom.find import Found, Source, find
+from htcore.dicom.geometry import affines_of, same_position, sort_planes, thickness_of
+from htcore.dicom.instance import Instance, NotDicom, parse
+from htcore.dicom.nifti import read_nifti
+from htcore.dicom.pixels import hounsfield
+from htcore.dicom.planes import Plane
+from htcore.dicom.series import Series, choose, contrast_of, group, records
+from htcore.errors import ReadError
+from htcore.settings import Settings
+from htcore.types import LeftOut, SeriesRecord, StudyReceipt, Volume
+
+
+def read_study(source: Source, settings: Settings | None = None) -> tuple[Volume, StudyReceipt]:
+    """Read one CT study.
+
+    Parameters
+    ----------
+    source
+        A file, a folder of any depth, a list of paths or of (name, stream) pairs as a browser uploads them, a ZIP,
+        or NIfTI; all told by content, never by name.
+    settings
+        Limits; defaults where ``None``.
+
+    Returns
+    -------
+    Volume, StudyReceipt
+        Slices from the feet to the head as acquired, in HU, and what was found, chosen and left out.
+
+    Raises
+    ------
+    ReadError
+        Nothing can be read as one CT study; ``code`` says why.
+    RefusedError
+        Images were read, and none of them is a series of CT slices (``not_ct``, ``no_slices``).
+    """
+    settings = settings or Settings()
+    found = find(source, settings)
+    instances = _parse(found)
+    if instances:
+        if found.nifti:
+            found.left_out["NIfTI beside DICOM"] += len(found.nifti)
+        return _from_dicom(instances, found, settings)
+    if len(found.nifti) > 1:
+        raise ReadError("There are several NIfTI volumes: give one.", code="several_volumes")
+    if found.nifti:
+        return _from_nifti(found, settings)
+    reasons = "; ".join(f"{count} × {reason}" for reason, count in sorted(found.left_out.items()))
+    message = f"No CT image was found ({reasons}): choose the folder or ZIP of the DICOM series."
+    raise ReadError(message, code="no_dicom")
+
+
+def _parse(found: Found) -> list[Instance]:
+    out: list[Instance] = []
+    while found.dicom:
+        try:
+            out.append(parse(found.dicom.pop()))
+        except NotDicom:
+            found.left_out["damaged DICOM"] += 1
+    return out[::-1]
+
+
+def _from_dicom(instances: list[Instance], found: Found, settings: Settings) -> tuple[Volume, StudyReceipt]:
+    series = group(instances)
+    chosen = choose(series)
+    for entry in series:
+        if entry.excluded is not None:
+            found.left_out[entry.excluded] += len(entry.instances)
+    planes = sort_planes(chosen.planes)
+    hu = hounsfield(planes, settings)
+    planes, hu = _without_doubles(planes, hu, found.left_out)
+    affines = affines_of(planes)
+    volume = Volume(hu, affines, thickness_of([plane.thickness_mm for plane in planes], affines))
+    return volume, _receipt(volume, chosen, records(series, chosen), found)
+
+
+def _without_doubles(
+    planes: list[Plane], hu: NDArray[np.int16], left_out: Counter[str]
+) -> tuple[list[Plane], NDArray[np.int16]]:
+    keep = [0]
+    for k in range(1, len(planes)):
+        if not same_position(planes[keep[-1]], planes[k]):
+            keep.append(k)
+        elif np.array_equal(hu[keep[-1]], hu[k]):
+            left_out["same slice again"] += 1
+        else:
+            message = "One place was scanned twice with different results: give one series of one examination."
+            raise ReadError(message, code="doubled_slices")
+    if len(keep) == len(planes):
+        return planes, hu
+    return [planes[k] for k in keep], hu[keep]
+
+
+def _receipt(volume: Volume, chosen: Series, found_series: tuple[SeriesRecord, ...], found: Found) -> StudyReceipt:
+    head = chosen.head
+    marks = (*head.image_type, head.text("ManufacturerModelName").upper())
+    return StudyReceipt(
+        source_kind="dicom",
+        n_files=found.n_files,
+        series=found_series,
+        left_out=_left_out(found),
+        content_sha256=_digest(volume),
+        simulated=any("SIMULATED" in mark for mark in marks),
+        manufacturer=head.text("Manufacturer").strip() or None,
+        kernel=head.text("ConvolutionKernel").strip() or None,
+        kvp=head.number("KVP"),
+        age_years=head.age_years,
+        sex=head.text("PatientSex").strip().upper() or None,
+        contrast_agent=contrast_of(head),
+    )
+
+
+def _from_nifti(found: Found, settings: Settings) -> tuple[Volume, StudyReceipt]:
+    volume, simulated = read_nifti(found.nifti[0], settings)
+    record = SeriesRecord(number=1, modality="CT", n_images=volume.shape[0], chosen=True, reason="the only volume")
+    return volume, StudyReceipt(
+        source_kind="nifti",
+        n_files=found.n_files,
+        series=(record,),
+        left_out=_left_out(found),
+        content_sha256=_digest(volume),
+        simulated=simulated,
+    )
+
+
+def _left_out(found: Found) -> tuple[LeftOut, ...]:
+    return tuple(LeftOut(reason, count) for reason, count in sorted(found.left_out.items()))
+
+
+def _digest(volume: Volume) -> str:
+    """Of the values and their place, so that one scan has one digest however it was packed."""
+    digest = hashlib.sha256(np.ascontiguousarray(volume.hu).data)
+    digest.update(np.round(volume.affines, 4).tobytes())
+    return digest.hexdigest()
