@@ -191,4 +191,3 @@ def _pixels(content: bytes, at: int, implicit: bool, little: bool) -> tuple[int 
     start = at + 8 if implicit else at + 12
     (length,) = struct.unpack_from(f"{order}I", content, start - 4)
     return start, -1 if length == 0xFFFFFFFF else length
-

@@ -138,9 +138,7 @@ def _split_repeats(series: Series) -> list[Series]:
 
 def _identical(planes: list[Plane]) -> bool:
     """Whether all planes at one position carry the same stored bytes."""
-    return all(
-        _digest(a) == _digest(b) for a, b in pairwise(planes) if same_position(a, b)
-    )
+    return all(_digest(a) == _digest(b) for a, b in pairwise(planes) if same_position(a, b))
 
 
 def _digest(plane: Plane) -> bytes:
