@@ -34,6 +34,7 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
     n_files: int = 0
     n_bytes: int = 0
+    problem: ReadError | None = None
 
 
 def find(source: Source, settings: Settings) -> Found:
@@ -49,7 +50,9 @@ def find(source: Source, settings: Settings) -> Found:
     found = Found()
     for stream in _streams(source, found):
         _take(stream, found, settings, depth=0)
-    if found.n_files == 0 and not found.left_out:
+    if found.problem is not None and not found.dicom and not found.nifti:
+        raise found.problem
+    if found.n_files == found.left_out["empty file"] and found.left_out.total() == found.n_files:
         raise ReadError("There are no files here: choose the folder or ZIP that holds the CT images.", code="empty")
     return found
 
@@ -114,8 +117,9 @@ def _take(stream: BinaryIO, found: Found, settings: Settings, depth: int) -> Non
     if not _worth_reading(head):
         found.left_out[_NOT_IMAGE] += 1
         return
-    content = head + stream.read(settings.max_upload_bytes - found.n_bytes - len(head) + 1)
-    _count(len(content), found, settings)
+    _count(stream.seek(0, io.SEEK_END), found, settings)
+    stream.seek(0)
+    content = stream.read()
     if content.startswith(_GZIP_MAGIC):
         content = _gunzip(content, found, settings)
     kind = _kind(content)
@@ -168,9 +172,18 @@ def _take_archive(content: bytes, found: Found, settings: Settings, depth: int) 
         found.left_out["ZIP nested too deeply"] += 1
         return
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            _check_archive(members, len(content), settings)
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        members = [member for member in archive.infolist() if not member.is_dir()]
+    except (zipfile.BadZipFile, OSError, ValueError):
+        _set_aside(found, "damaged ZIP", "bad_zip", "The ZIP is damaged: copy or export it again.")
+        return
+    if any(member.flag_bits & 0x1 for member in members):
+        _set_aside(found, "encrypted ZIP", "encrypted_zip", "The ZIP is encrypted: unpack it, and give the folder.")
+        return
+    found.n_files -= 1
+    _check_archive(members, len(content), settings)
+    try:
+        with archive:
             for member in members:
                 # Members are read in memory, so a name with ../ leads nowhere.
                 with archive.open(member) as stream:
@@ -179,9 +192,13 @@ def _take_archive(content: bytes, found: Found, settings: Settings, depth: int) 
         raise ReadError("The ZIP is damaged: copy or export it again.", code="bad_zip") from error
 
 
+def _set_aside(found: Found, reason: str, code: str, message: str) -> None:
+    """Leave an archive out; it is an error only where nothing else can be read."""
+    found.left_out[reason] += 1
+    found.problem = ReadError(message, code=code)
+
+
 def _check_archive(members: list[zipfile.ZipInfo], packed: int, settings: Settings) -> None:
-    if any(member.flag_bits & 0x1 for member in members):
-        raise ReadError("The ZIP is encrypted: unpack it, and give the folder.", code="encrypted_zip")
     if len(members) > settings.max_files:
         message = f"The ZIP holds more than {settings.max_files} files: choose one study."
         raise ReadError(message, code="too_many_files")

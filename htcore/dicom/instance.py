@@ -27,6 +27,9 @@ _TAGS: list[str] = [
     "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept", "RescaleSlope", "RescaleType",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
+_CUT_SHORT = "A CT image is cut short or damaged: copy or export the study again."
+# (0002,0002) or (0008,0016), four bytes of VR and length, then CT Image Storage or one of its Enhanced kin.
+_CT_CLASS = re.compile(rb"(?:\x02\0\x02|\x08\0\x16)\0.{4}1\.2\.840\.10008\.5\.1\.4\.1\.1\.2(?:[\0.]|$)", re.DOTALL)
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _PIXEL_DATA_BIG = b"\x7f\xe0\x00\x10"
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
@@ -168,11 +171,15 @@ def parse(content: bytes) -> Instance:
     ------
     NotDicom
         If the content is not DICOM.
+    ReadError
+        Code ``truncated``, if it is a CT image that ends before its pixels: to leave it out would leave a gap.
     """
     stream = io.BytesIO(content)
     try:
         header = dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS, force=True)
     except Exception as error:  # pydicom lets many kinds through on damaged files
+        if _claims_ct(content):
+            raise ReadError(_CUT_SHORT, code="truncated") from error
         raise NotDicom from error
     if not len(header):
         raise NotDicom
@@ -181,7 +188,14 @@ def parse(content: bytes) -> Instance:
     at, length = _pixels(content, stream.tell(), bool(implicit), bool(little))
     if syntax == DeflatedExplicitVRLittleEndian:
         at, length = 0, -1
+    if at is None and _claims_ct(content):
+        raise ReadError(_CUT_SHORT, code="truncated")
     return Instance(content, header, syntax, at, length, not little)
+
+
+def _claims_ct(content: bytes) -> bool:
+    """By the SOP class of the file meta or, without one, of the data set; a DICOMDIR only refers to CT classes."""
+    return _CT_CLASS.search(content, 0, 1024) is not None
 
 
 def _pixels(content: bytes, at: int, implicit: bool, little: bool) -> tuple[int | None, int]:

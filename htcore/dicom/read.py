@@ -14,7 +14,7 @@ from htcore.dicom.instance import Instance, NotDicom, parse
 from htcore.dicom.nifti import read_nifti
 from htcore.dicom.pixels import hounsfield
 from htcore.dicom.planes import Plane
-from htcore.dicom.series import Series, choose, contrast_of, group, records
+from htcore.dicom.series import Series, choose, contrast_of, group, reason, records
 from htcore.errors import ReadError
 from htcore.settings import Settings
 from htcore.types import LeftOut, SeriesRecord, StudyReceipt, Volume
@@ -73,8 +73,8 @@ def _from_dicom(instances: list[Instance], found: Found, settings: Settings) -> 
     series = group(instances)
     chosen = choose(series)
     for entry in series:
-        if entry.excluded is not None:
-            found.left_out[entry.excluded] += len(entry.instances)
+        if entry is not chosen:
+            found.left_out[reason(entry, chosen)] += len(entry.instances)
     planes = sort_planes(chosen.planes)
     hu = hounsfield(planes, settings)
     planes, hu = _without_doubles(planes, hu, found.left_out)
@@ -138,6 +138,7 @@ def _left_out(found: Found) -> tuple[LeftOut, ...]:
 
 def _digest(volume: Volume) -> str:
     """Of the values and their place, so that one scan has one digest however it was packed."""
+    # Adding 0.0 makes -0.0 and 0.0 the same bytes.
     digest = hashlib.sha256(np.ascontiguousarray(volume.hu).data)
-    digest.update(np.round(volume.affines, 4).tobytes())
+    digest.update((np.round(volume.affines, 4) + 0.0).tobytes())
     return digest.hexdigest()

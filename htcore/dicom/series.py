@@ -59,9 +59,9 @@ def group(instances: list[Instance]) -> list[Series]:
     for instance in instances:
         by_uid.setdefault((instance.text("SeriesInstanceUID"), _excluded(instance)), []).append(instance)
     out: list[Series] = []
-    for (_, reason), members in by_uid.items():
-        if reason is not None:
-            out.append(Series(members, excluded=reason))
+    for (_, excluded), members in by_uid.items():
+        if excluded is not None:
+            out.append(Series(members, excluded=excluded))
         else:
             out.extend(_split(members))
     return out
@@ -215,13 +215,14 @@ def records(series: list[Series], chosen: Series) -> tuple[SeriesRecord, ...]:
             modality=entry.head.modality,
             n_images=len(entry.planes) or len(entry.instances),
             chosen=entry is chosen,
-            reason=_reason(entry, chosen),
+            reason=reason(entry, chosen),
         )
         for number, entry in enumerate(series, start=1)
     )
 
 
-def _reason(entry: Series, chosen: Series) -> str:
+def reason(entry: Series, chosen: Series) -> str:
+    """Why ``entry`` was chosen or not, in words."""
     if entry.excluded is not None:
         return entry.excluded
     if entry is chosen:
