@@ -1,0 +1,151 @@
+"""Batches of prepared scans, and how they are varied in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from htcore.transforms.channels import HU_PER_UNIT
+
+_UPPER = (1.0, 1.0, None, 2.0, None, None)
+_LOWER = (0.0, 0.0, None, -2.0, None, None)
+_BRAIN = 5
+_SMOOTHED = 3
+_DIFFERENCE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ScanArrays:
+    """One prepared scan.
+
+    Attributes
+    ----------
+    channels : float16 or float32, shape (slices, channels, rows, columns)
+    lesion : same float types, shape (slices, rows, columns), or None
+        Share of each voxel that is acute infarct, 0–1; ``None`` where nobody drew it.
+    """
+
+    channels: NDArray[np.floating]
+    lesion: NDArray[np.floating] | None
+
+
+class ScanSource(Protocol):
+    """Labelled scans that can be fetched one at a time.
+
+    ``labels`` float32 (N,) holds 0 or 1; ``factors`` float32 (N, F) holds standardised causes, NaN where unknown.
+    """
+
+    labels: NDArray[np.float32]
+    factors: NDArray[np.float32]
+
+    def load(self, index: int) -> ScanArrays:
+        """The scan at ``index``."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a scan is varied; zeros switch a variation off."""
+
+    flip: bool = True
+    shift_pixels: int = 2
+    shift_slices: int = 2
+    offset_hu: float = 1.5
+    gain: float = 0.05
+    noise_hu: float = 1.5
+
+
+class Batch:
+    """Tensors of a few scans: channels (B, S, C, H, W), lesion (B, S, H, W), has_lesion (B,), labels (B,), factors (B, F)."""
+
+    def __init__(self, source: ScanSource, indices: NDArray[np.int64]) -> None:
+        scans = [source.load(int(index)) for index in indices]
+        channels = np.stack([scan.channels.astype(np.float32) for scan in scans])
+        empty = np.zeros_like(channels[0, :, 0])
+        lesions = np.stack([empty if scan.lesion is None else scan.lesion.astype(np.float32) for scan in scans])
+        self.channels: Tensor = torch.from_numpy(channels)
+        self.lesion: Tensor = torch.from_numpy(lesions)
+        self.has_lesion: Tensor = torch.tensor([scan.lesion is not None for scan in scans])
+        self.labels: Tensor = torch.from_numpy(source.labels[indices])
+        self.factors: Tensor = torch.from_numpy(source.factors[indices])
+
+    def augment(self, settings: Augmentation, rng: np.random.Generator) -> None:
+        """Vary each scan by itself, in place."""
+        for index in range(self.channels.shape[0]):
+            self._move(index, settings, rng)
+        _vary_intensity(self.channels, settings, rng)
+
+    def _move(self, index: int, settings: Augmentation, rng: np.random.Generator) -> None:
+        reach, slices = settings.shift_pixels, settings.shift_slices
+        shifts = (int(rng.integers(-slices, slices + 1)), *(int(v) for v in rng.integers(-reach, reach + 1, size=2)))
+        flip = settings.flip and rng.random() < 0.5
+        # Channel 4 is a difference between a pixel and its mirror: flipping the array negates it by itself.
+        for tensor, axes in ((self.channels, (0, 2, 3)), (self.lesion, (0, 1, 2))):
+            moved = _shift(tensor[index], shifts, axes)
+            tensor[index] = moved.flip(-1) if flip else moved
+
+    def trim(self) -> None:
+        """Leave out slices at the ends that hold no brain in any scan of the batch."""
+        present = torch.nonzero(self.channels[:, :, _BRAIN].amax(dim=(0, 2, 3)) > 0).flatten()
+        if len(present):
+            kept = slice(int(present[0]), int(present[-1]) + 1)
+            self.channels, self.lesion = self.channels[:, kept], self.lesion[:, kept]
+
+    def to(self, device: torch.device) -> None:
+        """Move every tensor to ``device``."""
+        for name, tensor in list(vars(self).items()):
+            setattr(self, name, tensor.to(device, non_blocking=True))
+
+
+def epoch_order(n_scans: int, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Every scan once, in batches; a last batch of one joins the batch before it."""
+    order = rng.permutation(n_scans)
+    bounds = list(range(0, n_scans, batch_size))
+    if len(bounds) > 1 and n_scans - bounds[-1] == 1:
+        bounds.pop()
+    for start, end in zip(bounds, [*bounds[1:], n_scans], strict=True):
+        yield order[start:end]
+
+
+def n_batches(n_scans: int, batch_size: int) -> int:
+    """How many batches `epoch_order` gives."""
+    full, rest = divmod(n_scans, batch_size)
+    return max(1, full + (rest > 1))
+
+
+def _shift(tensor: Tensor, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Tensor:
+    """Shift with zeros coming in from the edge."""
+    out = torch.zeros_like(tensor)
+    source: list[slice] = [slice(None)] * tensor.ndim
+    target: list[slice] = [slice(None)] * tensor.ndim
+    for shift, axis in zip(shifts, axes, strict=True):
+        length = tensor.shape[axis]
+        source[axis] = slice(max(0, -shift), length - max(0, shift))
+        target[axis] = slice(max(0, shift), length - max(0, -shift))
+    out[tuple(target)] = tensor[tuple(source)]
+    return out
+
+
+def _vary_intensity(channels: Tensor, settings: Augmentation, rng: np.random.Generator) -> None:
+    """HU offset, gain about the brain's reference, and noise, on the channels that would show them; in place."""
+    n, slices, _, rows, columns = channels.shape
+    offset = torch.from_numpy(rng.normal(0.0, settings.offset_hu, (n, 1, 1, 1)).astype(np.float32))
+    gain = torch.from_numpy(np.exp(rng.normal(0.0, settings.gain, (n, 1, 1, 1))).astype(np.float32))
+    strength = rng.uniform(0.0, settings.noise_hu, (n, 1, 1, 1)).astype(np.float32)
+    noise = torch.from_numpy(strength * rng.standard_normal((n, slices, rows, columns), dtype=np.float32))
+    for channel in (_SMOOTHED, _DIFFERENCE):
+        channels[:, :, channel] *= gain
+    inside = channels[:, :, _BRAIN] > 0.5
+    for channel, unit in enumerate(HU_PER_UNIT):
+        if unit is None:
+            continue
+        # The smoothed channel averages some forty pixels of noise away, and is 0 where no tissue is known.
+        where = channels[:, :, channel] != 0 if channel == _SMOOTHED else inside
+        change = offset if channel == _SMOOTHED else offset + noise
+        varied = channels[:, :, channel] + where * change / unit
+        channels[:, :, channel] = varied.clamp(_LOWER[channel], _UPPER[channel])

@@ -1,0 +1,76 @@
+"""Shapes, exact contributions, and what the network must not depend on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from htcore.errors import UsageError
+from htcore.networks import LesionGatedResNet, NetworkConfig, build
+
+
+def network(seed: int = 0, config: NetworkConfig | None = None) -> LesionGatedResNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = build(config or NetworkConfig())
+        for parameter in net.parameters():
+            if parameter.ndim == 4 and parameter.shape[0] == 2:
+                torch.nn.init.normal_(parameter, std=0.3)  # slice mixing starts at zero: make it act
+    return net
+
+
+def scans(n: int = 2, slices: int = 5, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, slices, 6, 48, 40, generator=generator) * 0.3
+    x[:, :, 5] = 0.0
+    x[:, :, 5, 6:42, 4:36] = 1.0
+    return x
+
+
+def test_shapes_and_size() -> None:
+    net = network().eval()
+    with torch.inference_mode():
+        out = net(scans())
+    assert out.logit.shape == (2,)
+    assert out.lesion_logits.shape == (2, 5, 48, 40)
+    assert out.contributions.shape == (2, 5, 24, 20)
+    assert out.factors is not None and out.factors.shape == (2, 5)
+    assert 80_000 < sum(parameter.numel() for parameter in net.parameters()) < 120_000
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_contributions_and_bias_add_up_to_the_logit(training: bool) -> None:
+    net = network().train(training)
+    out = net(scans())
+    torch.testing.assert_close(out.contributions.sum(dim=(1, 2, 3)) + out.bias, out.logit, atol=1e-5, rtol=0)
+
+
+def test_contributions_lie_in_the_brain_only() -> None:
+    with torch.inference_mode():
+        out = network().eval()(scans())
+    assert float(out.contributions[:, :, :3].abs().max()) == 0.0
+    assert float(out.contributions[:, :, :, :2].abs().max()) == 0.0
+
+
+def test_a_scan_scores_the_same_alone_and_in_company() -> None:
+    net, x = network().eval(), scans(3)
+    with torch.inference_mode():
+        together, alone = net(x), net(x[1:2])
+    torch.testing.assert_close(together.logit[1:2], alone.logit, atol=1e-5, rtol=1e-5)
+
+
+def test_no_brain_at_all_gives_numbers() -> None:
+    with torch.inference_mode():
+        out = network().eval()(torch.zeros(1, 4, 6, 48, 40))
+    assert torch.isfinite(out.logit).all() and float(out.contributions.abs().max()) == 0.0
+
+
+def test_configuration_survives_json_and_refuses_nonsense() -> None:
+    config = NetworkConfig(widths=(8, 16, 24), factors=0)
+    assert NetworkConfig.from_json(config.to_json()) == config
+    assert network(config=config)(scans()).factors is None
+    with pytest.raises(UsageError, match="unknown setting"):
+        NetworkConfig.from_json({"depth": 3})
+    for bad in ({"dropout": 1.0}, {"widths": (16, 0, 64)}, {"in_channels": 5}, {"factors": -1}):
+        with pytest.raises(UsageError):
+            NetworkConfig(**bad)  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""Augmentation on arrays small enough to read."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from htcore.training.batches import Augmentation, Batch, ScanArrays, _vary_intensity, epoch_order, n_batches
+from tests.training.blobs import BlobSource
+
+NONE = Augmentation(flip=False, shift_pixels=0, shift_slices=0, offset_hu=0.0, gain=0.0, noise_hu=0.0)
+
+
+def test_every_scan_once_and_no_batch_of_one() -> None:
+    for n, size, sizes in ((17, 8, [8, 9]), (16, 8, [8, 8]), (18, 8, [8, 8, 2]), (3, 8, [3]), (1, 8, [1])):
+        batches = list(epoch_order(n, size, np.random.default_rng(0)))
+        assert [len(batch) for batch in batches] == sizes
+        assert sorted(np.concatenate(batches)) == list(range(n))
+        assert n_batches(n, size) == len(sizes)
+
+
+def test_no_augmentation_changes_nothing() -> None:
+    source = BlobSource(3)
+    for scan in source.scans:
+        np.clip(scan.channels, 0.0, 1.0, out=scan.channels)
+    batch = Batch(source, np.arange(3))
+    before = batch.channels.clone()
+    batch.augment(NONE, np.random.default_rng(0))
+    torch.testing.assert_close(batch.channels, before)
+
+
+def test_flip_mirrors_lesion_and_image_alike_and_negates_the_difference() -> None:
+    source = BlobSource(1)
+    settings = Augmentation(flip=True, shift_pixels=0, shift_slices=0, offset_hu=0.0, gain=0.0, noise_hu=0.0)
+    flipped = 0
+    for seed in range(6):
+        batch = Batch(source, np.arange(1))
+        lesion, difference = batch.lesion.clone(), batch.channels[:, :, 4].clone()
+        batch.augment(settings, np.random.default_rng(seed))
+        if not torch.equal(batch.lesion, lesion):
+            flipped += 1
+            torch.testing.assert_close(batch.lesion, lesion.flip(-1))
+            where = lesion > 0
+            # At the old lesion's place there is now its healthy mirror: brighter than the other side.
+            assert float(difference[where].mean()) < 0 < float(batch.channels[:, :, 4][where].mean())
+    assert 0 < flipped < 6
+
+
+def test_offset_moves_each_window_by_its_own_unit() -> None:
+    source = BlobSource(1)
+    channels = np.zeros((2, 6, 8, 8), dtype=np.float32)
+    channels[:, 5, 2:6, 2:6] = 1.0
+    for channel in (0, 1, 2, 3):
+        channels[:, channel, 2:6, 2:6] = 0.5
+    source.scans[0] = ScanArrays(channels, None)
+    batch = Batch(source, np.arange(1))
+    settings = Augmentation(flip=False, shift_pixels=0, shift_slices=0, offset_hu=3.0, gain=0.0, noise_hu=0.0)
+    offset = float(np.random.default_rng(7).normal(0.0, 3.0, (1, 1, 1, 1)).item())
+    _vary_intensity(batch.channels, settings, np.random.default_rng(7))
+    inside = batch.channels[0, 0, :, 3, 3].numpy()
+    expected = [0.5 + offset / 40, 0.5 + offset / 80, 0.5, 0.5 + offset / 10, 0.0, 1.0]
+    np.testing.assert_allclose(inside, expected, atol=1e-6)
+    assert float(batch.channels[0, :, :5, 0].abs().max()) == 0.0
+
+
+def test_trim_leaves_out_slices_without_brain() -> None:
+    source = BlobSource(2, slices=5)
+    for scan in source.scans:
+        scan.channels[[0, 4], 5] = 0.0
+    batch = Batch(source, np.arange(2))
+    batch.trim()
+    assert batch.channels.shape[1] == 3 and batch.lesion.shape[1] == 3
+
+
+def test_source_is_not_changed_by_augmentation() -> None:
+    source = BlobSource(2)
+    before = source.scans[0].channels.copy()
+    Batch(source, np.arange(2)).augment(Augmentation(), np.random.default_rng(0))
+    np.testing.assert_array_equal(source.scans[0].channels, before)

@@ -1,0 +1,127 @@
+"""The loop learns, resumes exactly, and stops where it must."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from htcore.errors import TrainingError, UsageError
+from htcore.networks import NetworkConfig
+from htcore.training.batches import Augmentation, ScanArrays
+from htcore.training.loop import EpochLog, LoopParameters, fit, lesion_loss, one_cycle
+from tests.training.blobs import BlobSource
+
+TINY = NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4, factors=1, dropout=0.1)
+STILL = Augmentation(shift_pixels=1, shift_slices=1, offset_hu=0.3)
+FAST = LoopParameters(epochs=2, batch_size=8, threads=1, augmentation=STILL)
+
+
+def weights(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.numpy().copy() for name, value in network.state_dict().items()}
+
+
+def test_loss_falls_and_unseen_scans_are_ranked(tmp_path: Path) -> None:
+    logs: list[EpochLog] = []
+    parameters = replace(FAST, epochs=8, learning_rate=5e-3)
+    network = fit(TINY, BlobSource(160), parameters, tmp_path, on_epoch=logs.append)
+    test = BlobSource(80, seed=1)
+    with torch.inference_mode():
+        out = network(torch.from_numpy(np.stack([scan.channels for scan in test.scans])))
+    assert logs[-1].loss < 0.8 * logs[0].loss
+    assert roc_auc_score(test.labels, out.logit.numpy()) > 0.8
+    with (tmp_path / "training_log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    source, parameters = BlobSource(20), replace(FAST, epochs=3)
+    straight = fit(TINY, source, parameters, tmp_path / "a")
+
+    def stop(log: EpochLog) -> None:
+        if log.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(TINY, source, parameters, tmp_path / "b", on_epoch=stop)
+    resumed = fit(TINY, source, parameters, tmp_path / "b")
+    expected, found = weights(straight), weights(resumed)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_seed_decides_the_weights_and_nothing_global_does(tmp_path: Path) -> None:
+    source, parameters = BlobSource(10), replace(FAST, epochs=1)
+    state = torch.random.get_rng_state()
+    first = fit(TINY, source, parameters, tmp_path / "a")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(3)
+    second = fit(TINY, source, parameters, tmp_path / "b")
+    other = fit(TINY, source, replace(parameters, seed=1), tmp_path / "c")
+    np.testing.assert_array_equal(first.classifier.weight.detach(), second.classifier.weight.detach())
+    assert not torch.equal(first.classifier.weight, other.classifier.weight)
+
+
+def test_scans_without_mask_and_without_factors_still_train(tmp_path: Path) -> None:
+    source = BlobSource(8, masks=False)
+    source.factors[:] = np.nan
+    logs: list[EpochLog] = []
+    fit(TINY, source, replace(FAST, epochs=1), tmp_path, on_epoch=logs.append)
+    assert logs[0].lesion == 0 and logs[0].factors == 0 and np.isfinite(logs[0].loss)
+
+
+def test_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    source = BlobSource(12)
+    parameters = replace(FAST, epochs=3)
+
+    def spoil(log: EpochLog) -> None:
+        bad = source.scans[0].channels.copy()
+        bad[:, 3, 5, 5] = np.nan
+        source.scans[0] = ScanArrays(bad, source.scans[0].lesion)
+
+    with pytest.raises(TrainingError, match="epoch 2"):
+        fit(TINY, source, parameters, tmp_path, on_epoch=spoil)
+    resumed: list[EpochLog] = []
+    fit(TINY, BlobSource(12), parameters, tmp_path, on_epoch=resumed.append)
+    assert [log.epoch for log in resumed] == [2, 3]
+
+
+def test_checkpoint_of_other_settings_or_damaged_is_refused(tmp_path: Path) -> None:
+    source = BlobSource(8)
+    fit(TINY, source, replace(FAST, epochs=1), tmp_path)
+    with pytest.raises(TrainingError, match="other settings"):
+        fit(TINY, source, replace(FAST, epochs=1, learning_rate=1e-4), tmp_path)
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match="damaged"):
+        fit(TINY, source, replace(FAST, epochs=1), tmp_path)
+
+
+def test_one_cycle_by_hand() -> None:
+    assert one_cycle(0.0, 1.0) == pytest.approx(0.04)
+    assert one_cycle(0.15, 1.0) == pytest.approx(0.52)
+    assert one_cycle(0.3, 1.0) == pytest.approx(1.0)
+    assert one_cycle(1.0, 1.0) == pytest.approx(1e-4)
+
+
+def test_lesion_loss_by_hand() -> None:
+    logits = torch.zeros(1, 1, 1, 2)
+    truth = torch.tensor([[[[1.0, 0.0]]]])
+    both = torch.ones(1, 1, 1, 2, dtype=torch.bool)
+    # Entropy ln 2 a voxel; Dice (2 · 0.5 + 5) / (1 + 1 + 5) = 6 / 7.
+    assert float(lesion_loss(logits, truth, both)) == pytest.approx(4 * np.log(2) + 1 / 7, abs=1e-6)
+    first = torch.tensor([[[[True, False]]]])
+    # Only the first voxel counts: Dice (2 · 0.5 + 5) / (0.5 + 1 + 5) = 6 / 6.5.
+    assert float(lesion_loss(logits, truth, first)) == pytest.approx(4 * np.log(2) + 0.5 / 6.5, abs=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}, {"threads": -1}])
+def test_impossible_parameters_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        LoopParameters(**change)  # type: ignore[arg-type]
