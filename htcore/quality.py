@@ -160,7 +160,7 @@ def _content(volume: Volume, head: _Head) -> Iterator[Finding]:
     body = float(head.body.sum())
     bone_fraction = float(head.bone.sum()) / max(body, 1.0)
     extents = _extents(head)
-    if not head.body.any() or not MIN_EXTENT_MM <= extents[0] or extents[1] > MAX_EXTENT_MM:
+    if extents[0] < MIN_EXTENT_MM or extents[1] > MAX_EXTENT_MM:
         message = (
             f"The body measures {extents[0]:.0f} × {extents[1]:.0f} mm, a head has {MIN_EXTENT_MM:.0f} to "
             f"{MAX_EXTENT_MM:.0f} mm: give a head CT."

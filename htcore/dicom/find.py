@@ -121,7 +121,10 @@ def _take(stream: BinaryIO, found: Found, settings: Settings, depth: int) -> Non
     stream.seek(0)
     content = stream.read()
     if content.startswith(_GZIP_MAGIC):
-        content = _gunzip(content, found, settings)
+        unpacked = _gunzip(content, found, settings)
+        if unpacked is None:
+            return
+        content = unpacked
     kind = _kind(content)
     if kind == "zip":
         _take_archive(content, found, settings, depth)
@@ -154,15 +157,20 @@ def _kind(head: bytes) -> Kind | None:
     return "dicom" if head.startswith(_BARE_DICOM) and len(head) > 64 else None
 
 
-def _gunzip(content: bytes, found: Found, settings: Settings) -> bytes:
+def _gunzip(content: bytes, found: Found, settings: Settings) -> bytes | None:
+    """Unpacked content; ``None`` where it was set aside."""
     limit = min(settings.max_upload_bytes - found.n_bytes, settings.max_zip_ratio * len(content))
+    unpacker = zlib.decompressobj(wbits=31)
     try:
-        out = zlib.decompressobj(wbits=31).decompress(content, max(limit, 1) + 1)
-    except zlib.error as error:
-        message = "A .gz file is damaged: copy or export it again."
-        raise ReadError(message, code="truncated") from error
+        out = unpacker.decompress(content, max(limit, 0) + 1)
+    except zlib.error:
+        out = b""
     if len(out) > limit:
-        raise ReadError("A .gz file unpacks to more than the limit: give the images unpacked.", code="zip_ratio")
+        message = "A .gz file unpacks to more than the limit: give the images unpacked."
+        return _set_aside(found, "packed file over the limit", "zip_ratio", message)
+    if not unpacker.eof:
+        message = "A .gz file is damaged or cut short: copy or export it again."
+        return _set_aside(found, "damaged .gz file", "truncated", message)
     _count(len(out), found, settings)
     return out
 

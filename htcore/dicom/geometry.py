@@ -40,8 +40,5 @@ def thickness_of(declared_mm: list[float | None], affines: FloatArray) -> FloatA
     """Declared thickness, else the distance to the nearest neighbour, else (a single slice) 1 mm; shape (slices,)."""
     positions = affines[:, :3, 3] @ affines[0, :3, 2]
     steps = np.diff(positions)
-    if steps.size:
-        nearest = np.minimum(np.append(steps, np.inf), np.insert(steps, 0, np.inf))
-    else:
-        nearest = np.ones(1)
+    nearest = np.minimum(np.append(steps, np.inf), np.insert(steps, 0, np.inf)) if steps.size else np.ones(1)
     return np.array([gap if mm is None else mm for mm, gap in zip(declared_mm, nearest, strict=True)])

@@ -43,7 +43,7 @@ def _same(first: Volume, second: Volume) -> None:
 
 def _places_hold_their_values(volume: Volume, tolerance_mm: float = 0.01) -> None:
     """Every pixel equals the closed form at its millimetre, apart from the pixels that lie on an edge."""
-    slices, rows, columns = np.indices(volume.shape)
+    _, rows, columns = np.indices(volume.shape)
     pixels = np.stack([columns, rows, np.zeros_like(rows), np.ones_like(rows)], axis=-1).astype(float)
     points = np.einsum("kij,krcj->krci", volume.affines, pixels)[..., :3]
     wrong = volume.hu != head_hu(points)
