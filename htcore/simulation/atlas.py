@@ -1,0 +1,171 @@
+"""What every simulated head shares: average tissue maps, the skull's inner surface, and texture to vary them.
+
+Arrays are indexed (x, y, z) on a 2 mm grid in MNI152 space: x to the patient's right-hand side being negative (RAS).
+The maps come inside the nilearn package (ICBM 152 nonlinear, Fonov et al., NeuroImage 2011, PMID 20656036).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Field = NDArray[np.float32]
+
+STEP_MM = 2.0
+BELOW = 20
+"""Voxels added under the template, which ends at the foramen magnum."""
+_NOISE_SEED = 20260114
+_BANK = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Tissue maps and geometry, float32 (x, y, z) unless said otherwise.
+
+    Attributes
+    ----------
+    origin : (x, y, z) of the first voxel, RAS mm.
+    gm, wm, csf : tissue shares, 0–1, together 1 in the brain.
+    envelope : signed distance in mm to the inside of the skull, negative inside.
+    skin : signed distance in mm to the skin, negative inside.
+    ventricle : signed distance in mm to the ventricles, negative inside.
+    nearest : int32, flat index of the nearest voxel of the brain's surface.
+    face : HU between skull and skin.
+    """
+
+    origin: tuple[float, float, float]
+    gm: Field
+    wm: Field
+    csf: Field
+    envelope: Field
+    skin: Field
+    ventricle: Field
+    nearest: NDArray[np.int32]
+    face: Field
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (x, y, z)."""
+        nx, ny, nz = self.gm.shape
+        return nx, ny, nz
+
+    def axes(self) -> tuple[Field, Field, Field]:
+        """RAS mm along each axis, shaped to broadcast: (nx, 1, 1), (1, ny, 1), (1, 1, nz)."""
+        x, y, z = (np.float32(o) + np.float32(STEP_MM) * np.arange(n, dtype=np.float32)
+                   for o, n in zip(self.origin, self.shape, strict=True))
+        return x[:, None, None], y[None, :, None], z[None, None, :]
+
+
+def signed_distance(mask: NDArray[np.bool_]) -> Field:
+    """Distance in mm to the boundary of ``mask``, negative inside; same shape."""
+    outside = ndimage.distance_transform_edt(~mask, sampling=STEP_MM)
+    inside = ndimage.distance_transform_edt(mask, sampling=STEP_MM)
+    return np.asarray(outside - inside, dtype=np.float32)
+
+
+def _closed(mask: NDArray[np.bool_], radius_mm: float) -> NDArray[np.bool_]:
+    grown = ndimage.distance_transform_edt(~mask, sampling=STEP_MM) <= radius_mm
+    return np.asarray(ndimage.distance_transform_edt(grown, sampling=STEP_MM) > radius_mm)
+
+
+def _padded(image: Any) -> Field:
+    array = np.asarray(image.dataobj, dtype=np.float32)
+    return np.pad(array, ((0, 0), (0, 0), (BELOW, 0)))
+
+
+def _face(x: Field, y: Field, z: Field, shape: tuple[int, int, int]) -> Field:
+    """HU outside the skull: muscle and fat, orbits, nasal and mastoid air."""
+    hu = np.full(shape, 25.0, dtype=np.float32)
+    low = z < -25
+    hu[np.broadcast_to(low, shape)] = 50.0
+    for side in (-1, 1):
+        globe = np.sqrt((x - side * 33) ** 2 + (y - 68) ** 2 + (z + 36) ** 2)
+        cone = np.sqrt(((x - side * 30) / 1.1) ** 2 + ((y - 58) / 1.9) ** 2 + (z + 36) ** 2)
+        hu[cone < 17] = -85.0
+        hu[globe < 12.5] = 40.0
+        hu[globe < 11] = 10.0
+        mastoid = np.sqrt(((x - side * 56) / 1.2) ** 2 + ((y + 38) / 1.2) ** 2 + ((z + 45) / 1.3) ** 2)
+        hu[mastoid < 11] = 300.0
+        ear = np.sqrt(((x - side * 62) / 2.6) ** 2 + ((y + 22) / 0.6) ** 2 + ((z + 40) / 0.6) ** 2)
+        hu[ear < 6] = -900.0
+    nose = (np.abs(x) < 11) & (y > 32) & (y < 78) & (z < -36)
+    sphenoid = (np.abs(x) < 13) & (y > 8) & (y < 32) & (z < -26) & (z > -46)
+    throat = (np.abs(x) < 9) & (y > -6) & (y < 10) & (z < -60)
+    hu[nose | sphenoid | throat] = -850.0
+    hu[(np.abs(x) < 1.5) & (y > 32) & (y < 80) & (z < -34)] = 250.0
+    frontal = (np.abs(x) < 16) & (y > 70) & (y < 92) & (z > -22) & (z < 2)
+    hu[frontal] = -700.0
+    return hu
+
+
+@lru_cache(maxsize=1)
+def load_atlas() -> Atlas:
+    """The average head, made once a process from the maps inside nilearn (nothing is downloaded)."""
+    from nilearn import datasets
+
+    gm = _padded(datasets.load_mni152_gm_template(resolution=2))
+    wm = _padded(datasets.load_mni152_wm_template(resolution=2))
+    brain = _padded(datasets.load_mni152_brain_mask(resolution=2)) > 0
+    affine = datasets.load_mni152_brain_mask(resolution=2).affine
+    origin = (float(affine[0, 3]), float(affine[1, 3]), float(affine[2, 3]) - BELOW * STEP_MM)
+    x, y, z = (np.float32(o) + np.float32(STEP_MM) * np.arange(n, dtype=np.float32)
+               for o, n in zip(origin, gm.shape, strict=True))
+    x, y, z = x[:, None, None], y[None, :, None], z[None, None, :]
+    cord = (np.hypot(x, y + 44) < 7) & (z < -66)
+    gm = np.where(cord, 0.5, gm * brain).astype(np.float32)
+    wm = np.where(cord, 0.5, wm * brain).astype(np.float32)
+    total = np.maximum(gm + wm, 1.0)
+    gm, wm = gm / total, wm / total
+    canal = (np.hypot(x, y + 44) < 11) & (z < -60)
+    inner = _closed(brain, 12.0) | canal
+    envelope = ndimage.gaussian_filter(signed_distance(inner), 1.4)
+    csf = np.clip(1 - gm - wm, 0, 1).astype(np.float32)
+    head = _closed(signed_distance(inner) < 11, 40.0)
+    bottom = round((-38 - origin[2]) / STEP_MM)
+    column = head[:, :, bottom] & (np.abs(x[:, :, 0]) < 72)
+    head[:, :, :bottom] |= column[:, :, None]
+    skin = ndimage.gaussian_filter(signed_distance(head), 2.0)
+    surface = envelope > -3
+    nearest = ndimage.distance_transform_edt(~surface, return_distances=False, return_indices=True)
+    flat = np.ravel_multi_index(tuple(nearest), gm.shape).astype(np.int32)
+    return Atlas(origin, gm, wm, csf, envelope, skin, signed_distance(_ventricles(csf, envelope, x, y, z)),
+                 flat, _face(x, y, z, (gm.shape[0], gm.shape[1], gm.shape[2])))
+
+
+def _ventricles(csf: Field, envelope: Field, x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
+    lateral = (np.abs(x) < 36) & (y > -60) & (y < 36) & (z > -4) & (z < 32) & ~((np.abs(x) < 8) & (y < -22))
+    third = (np.abs(x) < 5) & (y > -24) & (y < 6) & (z > -8)
+    fourth = (np.abs(x) < 10) & (y > -54) & (y < -36) & (z > -42) & (z < -20)
+    return np.asarray((csf > 0.5) & (envelope < -22) & (lateral | third | fourth))
+
+
+@lru_cache(maxsize=8)
+def _bank(scale_voxels: float) -> tuple[Field, ...]:
+    """Fixed smooth noise volumes of unit variance, periodic, from which each person's texture is mixed."""
+    shape = load_atlas().shape
+    rng = np.random.default_rng([_NOISE_SEED, int(scale_voxels * 100)])
+    out = []
+    for _ in range(_BANK):
+        field = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), scale_voxels, mode="wrap")
+        out.append(np.asarray(field / field.std(), dtype=np.float32))
+    return tuple(out)
+
+
+def smooth_noise(rng: np.random.Generator, scale_voxels: float) -> Field:
+    """Unit-variance noise on the atlas grid with a Gaussian correlation of ``scale_voxels`` (2 mm) standard deviation.
+
+    Mixed from a fixed bank by random shifts, flips and weights: twenty times faster than filtering anew.
+    """
+    weights = rng.standard_normal(_BANK)
+    weights /= np.linalg.norm(weights)
+    out = np.zeros(load_atlas().shape, dtype=np.float32)
+    for weight, field in zip(weights, _bank(scale_voxels), strict=True):
+        shifts = tuple(int(rng.integers(n)) for n in field.shape)
+        flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
+        out += np.float32(weight) * np.roll(field, shifts, axis=(0, 1, 2))[flips]
+    return out
