@@ -167,10 +167,12 @@ def _gunzip(content: bytes, found: Found, settings: Settings) -> bytes | None:
         out = b""
     if len(out) > limit:
         message = "A .gz file unpacks to more than the limit: give the images unpacked."
-        return _set_aside(found, "packed file over the limit", "zip_ratio", message)
+        _set_aside(found, "packed file over the limit", "zip_ratio", message)
+        return None
     if not unpacker.eof:
         message = "A .gz file is damaged or cut short: copy or export it again."
-        return _set_aside(found, "damaged .gz file", "truncated", message)
+        _set_aside(found, "damaged .gz file", "truncated", message)
+        return None
     _count(len(out), found, settings)
     return out
 

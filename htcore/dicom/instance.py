@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from pydicom import Dataset, config, dcmread
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from htcore.errors import ReadError
 
@@ -30,6 +31,7 @@ _TAGS: list[str] = [
 _CUT_SHORT = "A CT image is cut short or damaged: copy or export the study again."
 # (0002,0002) or (0008,0016), four bytes of VR and length, then CT Image Storage or one of its Enhanced kin.
 _CT_CLASS = re.compile(rb"(?:\x02\0\x02|\x08\0\x16)\0.{4}1\.2\.840\.10008\.5\.1\.4\.1\.1\.2(?:[\0.]|$)", re.DOTALL)
+_DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _PIXEL_DATA_BIG = b"\x7f\xe0\x00\x10"
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
@@ -164,8 +166,10 @@ def _text(header: Dataset, keyword: str) -> str:
     return str(value)
 
 
-def parse(content: bytes) -> Instance:
+def parse(content: bytes, max_bytes: int = 2 << 30) -> Instance:
     """The header of a DICOM file, with or without the 128-byte preamble (PS3.10, section 7.1).
+
+    A deflated file is inflated to at most ``max_bytes``.
 
     Raises
     ------
@@ -174,6 +178,8 @@ def parse(content: bytes) -> Instance:
     ReadError
         Code ``truncated``, if it is a CT image that ends before its pixels: to leave it out would leave a gap.
     """
+    if _DEFLATED in content[:1024]:
+        content = _inflated(content, max_bytes)
     stream = io.BytesIO(content)
     try:
         header = dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS, force=True)
@@ -186,11 +192,24 @@ def parse(content: bytes) -> Instance:
     syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
     implicit, little = header.original_encoding
     at, length = _pixels(content, stream.tell(), bool(implicit), bool(little))
-    if syntax == DeflatedExplicitVRLittleEndian:
-        at, length = 0, -1
     if at is None and _claims_ct(content):
         raise ReadError(_CUT_SHORT, code="truncated")
     return Instance(content, header, syntax, at, length, not little)
+
+
+def _inflated(content: bytes, max_bytes: int) -> bytes:
+    """The same file uncompressed (PS3.5, A.5); pydicom would inflate without a limit."""
+    if len(content) < 144:
+        raise NotDicom
+    start = 144 + int(struct.unpack_from("<I", content, 140)[0])
+    try:
+        body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:], max_bytes + 1)
+    except zlib.error as error:
+        raise ReadError(_CUT_SHORT, code="truncated") from error
+    if len(body) > max_bytes:
+        raise ReadError("A deflated image unpacks to more than the limit: export it uncompressed.", code="too_large")
+    syntax = ExplicitVRLittleEndian.encode() + b"\0"
+    return bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0x10, b"UI", len(syntax)) + syntax + body
 
 
 def _claims_ct(content: bytes) -> bool:

@@ -45,7 +45,7 @@ def read_study(source: Source, settings: Settings | None = None) -> tuple[Volume
     """
     settings = settings or Settings()
     found = find(source, settings)
-    instances = _parse(found)
+    instances = _parse(found, settings)
     if instances:
         if found.nifti:
             found.left_out["NIfTI beside DICOM"] += len(found.nifti)
@@ -59,11 +59,11 @@ def read_study(source: Source, settings: Settings | None = None) -> tuple[Volume
     raise ReadError(message, code="no_dicom")
 
 
-def _parse(found: Found) -> list[Instance]:
+def _parse(found: Found, settings: Settings) -> list[Instance]:
     out: list[Instance] = []
     while found.dicom:
         try:
-            out.append(parse(found.dicom.pop()))
+            out.append(parse(found.dicom.pop(), settings.max_upload_bytes))
         except NotDicom:
             found.left_out["damaged DICOM"] += 1
     return out[::-1]

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileDataset
+from pydicom.uid import EnhancedCTImageStorage, RLELossless
+
+from htcore.dicom import read_study
+from htcore.errors import ReadError
+from tests.studies import HeadStudy, other
+
+STUDY = HeadStudy(slabs=((6, 8.0), (5, 15.0)), slab_gap_mm=2.0, shape=(40, 36), pixel_mm=(5.5, 6.0), tilt_deg=15.0)
+
+
+def _item(**values: object) -> Dataset:
+    out = Dataset()
+    for keyword, value in values.items():
+        setattr(out, keyword, value)
+    return out
+
+
+def _enhanced(study: HeadStudy, order: list[int]) -> FileDataset:
+    """The study as one Enhanced CT whose frames come in ``order``, each with its own rescale intercept."""
+    parts = study.datasets()
+    out = parts[0]
+    first = parts[0]
+    shared = _item(
+        PixelMeasuresSequence=[_item(PixelSpacing=first.PixelSpacing, SliceThickness=5.0)],
+        PlaneOrientationSequence=[_item(ImageOrientationPatient=first.ImageOrientationPatient)],
+    )
+    frames, pixels = [], []
+    for n, k in enumerate(order):
+        position = _item(ImagePositionPatient=parts[k].ImagePositionPatient)
+        rescale = _item(RescaleSlope=1, RescaleIntercept=-1024 - n, RescaleType="HU")
+        frames.append(_item(PlanePositionSequence=[position], PixelValueTransformationSequence=[rescale]))
+        pixels.append((np.frombuffer(parts[k].PixelData, "<u2") + n).astype("<u2").tobytes())
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope"):
+        delattr(out, keyword)
+    del out.RescaleIntercept
+    out.SOPClassUID = out.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    out.NumberOfFrames = len(order)
+    out.SharedFunctionalGroupsSequence = [shared]
+    out.PerFrameFunctionalGroupsSequence = frames
+    out.PixelData = b"".join(pixels)
+    return out
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_enhanced_multi_frame_equals_the_classic_study(tmp_path: Path, compress: bool) -> None:
+    order = [int(k) for k in np.random.default_rng(5).permutation(11)]
+    dataset = _enhanced(STUDY, order)
+    if compress:
+        dataset.compress(RLELossless, generate_instance_uid=False)
+    dataset.save_as(tmp_path / "one", enforce_file_format=True)
+    volume, receipt = read_study(tmp_path)
+    np.testing.assert_array_equal(volume.hu, STUDY.hu())
+    np.testing.assert_allclose(volume.affines, STUDY.affines(), atol=1e-5)
+    assert volume.thickness_mm.tolist() == [5.0] * 11
+    assert receipt.series[0].n_images == 11
+
+
+def test_enhanced_has_the_digest_of_the_classic_study(tmp_path: Path) -> None:
+    other(STUDY, thickness_mm=5.0).write(tmp_path / "classic")
+    (tmp_path / "enhanced").mkdir()
+    _enhanced(STUDY, list(range(11))).save_as(tmp_path / "enhanced" / "one", enforce_file_format=True)
+    digests = {read_study(tmp_path / kind)[1].content_sha256 for kind in ("classic", "enhanced")}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("missing", ["PlanePositionSequence", "PixelValueTransformationSequence"])
+def test_frames_without_place_or_rescale_are_refused(tmp_path: Path, missing: str) -> None:
+    dataset = _enhanced(STUDY, list(range(11)))
+    delattr(dataset.PerFrameFunctionalGroupsSequence[4], missing)
+    dataset.save_as(tmp_path / "one", enforce_file_format=True)
+    with pytest.raises(ReadError) as caught:
+        read_study(tmp_path)
+    assert caught.value.code in {"missing_tag", "missing_rescale"}
+
+
+def test_frames_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
+    dataset = _enhanced(STUDY, list(range(11)))
+    dataset.NumberOfFrames = 12
+    dataset.save_as(tmp_path / "one", enforce_file_format=True)
+    with pytest.raises(ReadError):
+        read_study(tmp_path)
