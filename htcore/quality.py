@@ -50,12 +50,15 @@ ADULT_YEARS = 18.0
 MAX_NOISE_HU = 18.0
 # Pixels are sampled at about this distance: the questions here are about centimetres.
 _SAMPLE_MM = 2.0
+# Thin slices are sampled at this distance or wider.
+_SAMPLE_SLICES_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Head:
-    """Measures of the sampled scan; hu shape (slices, rows, columns), body of the same shape."""
+    """Measures of the sampled scan: ``slices`` are the sampled indices, arrays have shape (slices, rows, columns)."""
 
+    slices: NDArray[np.intp]
     hu: NDArray[np.int16]
     body: NDArray[np.bool_]
     bone: NDArray[np.bool_]
@@ -83,7 +86,8 @@ def check(volume: Volume, receipt: StudyReceipt) -> QualityReport:
 def _measure(volume: Volume) -> _Head:
     rows_mm, columns_mm = volume.pixel_spacing_mm
     step = max(1, round(_SAMPLE_MM / rows_mm)), max(1, round(_SAMPLE_MM / columns_mm))
-    hu = np.ascontiguousarray(volume.hu[:, :: step[0], :: step[1]])
+    slices = _sampled_slices(volume.positions_mm)
+    hu = np.ascontiguousarray(volume.hu[slices, :: step[0], :: step[1]])
     bone = hu > BONE_HU
     body = np.zeros_like(bone)
     brain = np.zeros_like(bone)
@@ -92,7 +96,16 @@ def _measure(volume: Volume) -> _Head:
         # Inside the ring: what a fill of the bone adds. Closing bridges sutures and thin temporal bone.
         ring = ndimage.binary_closing(np.pad(bone[k] & body[k], 2), iterations=1)[2:-2, 2:-2]
         brain[k] = _largest(ndimage.binary_erosion(ndimage.binary_fill_holes(ring) & ~ring))
-    return _Head(hu, body, bone & body, brain, (rows_mm * step[0], columns_mm * step[1]))
+    return _Head(slices, hu, body, bone & body, brain, (rows_mm * step[0], columns_mm * step[1]))
+
+
+def _sampled_slices(positions: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices at least ``_SAMPLE_SLICES_MM`` apart, the first and the last included."""
+    out = [0]
+    for k in range(1, len(positions)):
+        if positions[k] - positions[out[-1]] >= _SAMPLE_SLICES_MM or k == len(positions) - 1:
+            out.append(k)
+    return np.array(out)
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -173,7 +186,7 @@ def _content(volume: Volume, head: _Head) -> Iterator[Finding]:
         message = "No closed skull surrounds the brain: give the CT as acquired, with skull, in Hounsfield units."
         yield Finding("skull_missing", "refuse", message)
     else:
-        yield from _coverage(volume, ringed)
+        yield from _coverage(volume, head.slices[ringed])
     yield from _values(head)
 
 
@@ -184,8 +197,7 @@ def _extents(head: _Head) -> tuple[float, float]:
     return min(sides), max(sides)
 
 
-def _coverage(volume: Volume, ringed: NDArray[np.bool_]) -> Iterator[Finding]:
-    inside = np.flatnonzero(ringed)
+def _coverage(volume: Volume, inside: NDArray[np.intp]) -> Iterator[Finding]:
     positions = volume.positions_mm
     extent = float(positions[inside[-1]] - positions[inside[0]] + volume.thickness_mm[inside[[0, -1]]].mean())
     if extent < MIN_COVERAGE_MM:
@@ -236,7 +248,8 @@ def _noise(volume: Volume, head: _Head) -> Iterator[Finding]:
     step = [max(1, round(a / b)) for a, b in zip(head.spacing_mm, volume.pixel_spacing_mm, strict=True)]
     rows, columns = np.nonzero(head.brain[k])
     rows, columns = rows * step[0], np.minimum(columns * step[1], volume.shape[2] - 3)
-    differences = volume.hu[k, rows, columns + 2].astype(np.int32) - volume.hu[k, rows, columns]
+    full = volume.hu[head.slices[k]]
+    differences = full[rows, columns + 2].astype(np.int32) - full[rows, columns]
     # The median absolute deviation ignores edges; 1.4826 makes it a standard deviation, √2 for the difference.
     noise = 1.4826 * float(np.median(np.abs(differences - np.median(differences)))) / np.sqrt(2.0)
     if noise > MAX_NOISE_HU:

@@ -144,3 +144,16 @@ def test_real_study_may_be_scored(tmp_path: Path) -> None:
     assert time.perf_counter() - start < 1.0
     assert report.verdict == "ok"
     assert {finding.code for finding in report.findings} == {"tilt", "uneven_spacing"}
+
+
+def test_thin_slices_are_judged_as_fast_and_the_same() -> None:
+    thin = _volume(other(HEAD, slabs=((260, 0.6),), thickness_mm=0.6))
+    start = time.perf_counter()
+    assert quality.check(thin, PLAIN).findings == ()
+    assert time.perf_counter() - start < 1.0
+
+
+def test_mr_values_are_refused() -> None:
+    volume = _volume()
+    mr = np.where(volume.hu > 300, 20, np.where(volume.hu > -500, volume.hu * 20, 0))
+    assert quality.check(_with(volume, mr), PLAIN).verdict == "refuse"

@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal
 from htcore.errors import ReadError
 from htcore.settings import Settings
 
-Source = Path | str | Sequence[Path] | Sequence[str] | Sequence[tuple[str, BinaryIO]]
+Source = Path | str | BinaryIO | Sequence[Path] | Sequence[str] | Sequence[tuple[str, BinaryIO]]
 Kind = Literal["dicom", "nifti", "zip"]
 
 _HEAD_BYTES = 352
@@ -60,6 +60,10 @@ def find(source: Source, settings: Settings) -> Found:
 def _streams(source: Source, found: Found) -> Iterator[BinaryIO]:
     if isinstance(source, (str, Path)):
         yield from _open_path(Path(source), found)
+        return
+    if not isinstance(source, Sequence):
+        source.seek(0)
+        yield source
         return
     for item in source:
         if isinstance(item, tuple):

@@ -26,8 +26,8 @@ def read_study(source: Source, settings: Settings | None = None) -> tuple[Volume
     Parameters
     ----------
     source
-        A file, a folder of any depth, a list of paths or of (name, stream) pairs as a browser uploads them, a ZIP,
-        or NIfTI; all told by content, never by name.
+        A file, a folder of any depth, an open stream, or a list of paths or of (name, stream) pairs as a browser
+        uploads them; DICOM, ZIP or NIfTI, told by content and never by name. Streams stay open.
     settings
         Limits; defaults where ``None``.
 

@@ -112,6 +112,7 @@ def test_names_order_and_packing_do_not_matter(tmp_path: Path) -> None:
         uploads,
         tmp_path / "study.bin",
         [("z.zip", io.BytesIO(inner))],
+        io.BytesIO(inner),
         [("n.zip", _zip({"inner.zip": inner}))],
     ]
     for source in sources:
