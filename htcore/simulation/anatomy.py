@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from htcore.simulation.atlas import STEP_MM, Atlas, Field, smooth_noise
@@ -71,7 +72,7 @@ def build_head(rng: np.random.Generator, person: PersonParameters, atlas: Atlas)
     x, y, z = atlas.axes()
     csf, white = _cortex(rng, person, atlas)
     side = np.where(x < 0, 1.0, -1.0).astype(np.float32) * np.float32(person.ventricle_asymmetry_mm)
-    widen = np.float32(-0.6 + 4.2 * person.atrophy**1.5) + side
+    widen = np.float32(-0.6 + 5.5 * person.atrophy**1.5) + side
     csf = np.maximum(csf, _soft((widen + 0.25 * smooth_noise(rng, 4.0) - atlas.ventricle) / 1.0))
     tissue = person.grey_hu + (person.white_hu - person.grey_hu) * white
     tissue -= _leukoaraiosis(rng, person, atlas, white)
@@ -89,7 +90,7 @@ def build_head(rng: np.random.Generator, person: PersonParameters, atlas: Atlas)
 
 
 def _soft(value: Field) -> Field:
-    return np.clip(value * 0.5 + 0.5, 0, 1)
+    return np.asarray(np.clip(value * 0.5 + 0.5, 0, 1), dtype=np.float32)
 
 
 def _cortex(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> tuple[Field, Field]:
@@ -103,10 +104,10 @@ def _cortex(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) ->
     reach = 10.0 + 4.0 * smooth_noise(rng, 6.0)
     cerebrum = atlas.axes()[2] > -22
     in_shell = _soft((reach - depth) / 3.0) * cerebrum
-    width = np.float32(0.3 + 1.3 * person.atrophy)
+    width = np.float32(0.5 + 2.0 * person.atrophy)
     own = _soft((width - sheet_mm + 0.4) / 1.2) * in_shell
     average = np.clip(atlas.csf * (1.0 + 1.2 * person.atrophy), 0, 1)
-    csf = np.maximum(average, 0.85 * own)
+    csf = np.maximum(average, 0.95 * own)
     ribbon = _soft((3.4 - np.minimum(sheet_mm, depth)) / 1.6) * in_shell
     white = np.clip((atlas.wm - 0.5) * 1.5 + 0.5, 0, 1) * (1 - 0.75 * ribbon)
     return csf.astype(np.float32), white.astype(np.float32)
@@ -118,7 +119,7 @@ def _leukoaraiosis(rng: np.random.Generator, person: PersonParameters, atlas: At
     return np.asarray(8.0 * person.leukoaraiosis * near * patchy * white * (atlas.axes()[2] > -15), dtype=np.float32)
 
 
-def _ball(rng: np.random.Generator, atlas: Atlas, allowed: Field, radius_mm: float) -> Field:
+def _ball(rng: np.random.Generator, atlas: Atlas, allowed: NDArray[np.bool_], radius_mm: float) -> Field:
     """A rough soft-edged ball around a random allowed voxel, 0–1."""
     seeds = np.flatnonzero(allowed)
     sx, sy, sz = np.unravel_index(int(seeds[rng.integers(seeds.size)]), atlas.shape)

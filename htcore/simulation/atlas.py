@@ -106,7 +106,7 @@ def _face(x: Field, y: Field, z: Field, shape: tuple[int, int, int]) -> Field:
 @lru_cache(maxsize=1)
 def load_atlas() -> Atlas:
     """The average head, made once a process from the maps inside nilearn (nothing is downloaded)."""
-    from nilearn import datasets
+    from nilearn import datasets  # type: ignore[import-untyped,unused-ignore]
 
     gm = _padded(datasets.load_mni152_gm_template(resolution=2))
     wm = _padded(datasets.load_mni152_wm_template(resolution=2))
@@ -125,7 +125,7 @@ def load_atlas() -> Atlas:
     inner = _closed(brain, 12.0) | canal
     envelope = ndimage.gaussian_filter(signed_distance(inner), 1.4)
     csf = np.clip(1 - gm - wm, 0, 1).astype(np.float32)
-    head = _closed(signed_distance(inner) < 11, 40.0)
+    head = _closed(signed_distance(inner) < 12, 16.0)
     bottom = round((-38 - origin[2]) / STEP_MM)
     column = head[:, :, bottom] & (np.abs(x[:, :, 0]) < 72)
     head[:, :, :bottom] |= column[:, :, None]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +127,7 @@ def draw_clinical_factors(rng: np.random.Generator, image: ImageFactors) -> Clin
     return ClinicalFactors(
         hours, np.round(age), (rng.random(n) < 0.42).astype(np.float64), np.clip(np.round(nihss), 0, 38),
         np.round(glucose, 1), af, lysis, thrombectomy, antiplatelet, anticoagulant,
-        np.round(np.clip(rng.normal(152, 22, n), 90, 230)),
+        np.asarray(np.round(np.clip(rng.normal(152, 22, n), 90, 230)), dtype=np.float64),
     )
 
 
@@ -200,7 +199,7 @@ def draw_grade(rng: np.random.Generator, volume_ml: float) -> str:
     """HT grade (ECASS) given that it happened; parenchymal haematoma is likelier in large infarcts."""
     haematoma = min(0.15 + 0.0025 * volume_ml, 0.6)
     shares = np.array([0.55 * (1 - haematoma), 0.45 * (1 - haematoma), 0.6 * haematoma, 0.4 * haematoma])
-    return cast(str, ("HI1", "HI2", "PH1", "PH2")[int(rng.choice(4, p=shares))])
+    return ("HI1", "HI2", "PH1", "PH2")[int(rng.choice(4, p=shares))]
 
 
 def later_scan(rng: np.random.Generator, image: ImageFactors, hours: float) -> tuple[ImageFactors, float]:

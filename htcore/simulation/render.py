@@ -12,14 +12,14 @@ ENVELOPE, TISSUE, LESION, SKULL, SKIN, FACE = range(6)
 """Channels of the fields given to :func:`render_slices`."""
 
 
-@njit(cache=True, nogil=True, fastmath=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _corner(value: float, size: int) -> tuple[int, float]:
     value = min(max(value, 0.0), size - 1.001)
     low = int(value)
     return low, value - low
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def _sample(fields: Any, x: float, y: float, z: float, out: Any) -> None:
     """All channels of ``fields`` (x, y, z, channel) at one point, trilinear, into ``out``."""
     i, fx = _corner(x, fields.shape[0])
@@ -33,13 +33,13 @@ def _sample(fields: Any, x: float, y: float, z: float, out: Any) -> None:
         out[c] = low * (1 - fz) + high * fz
 
 
-@njit(cache=True, nogil=True, fastmath=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _ramp(value: float) -> float:
     """0 below -0.5 mm, 1 above +0.5 mm."""
     return min(max(value + 0.5, 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def _hounsfield(v: Any, gap: float, rim_hu: float, rim_mm: float) -> float:
     """HU from the channels of one point: brain, skull with diploë, scalp, air."""
     outside_brain = v[0] - gap
@@ -54,10 +54,12 @@ def _hounsfield(v: Any, gap: float, rim_hu: float, rim_mm: float) -> float:
         soft = 25.0
     head = brain + (bone - brain) * _ramp(outside_brain)
     head = head + (soft - head) * _ramp(outside_brain - skull)
-    return head + (-1000.0 - head) * _ramp(v[4]) if outside_brain > skull - 0.5 else head
+    if outside_brain > skull - 0.5:
+        head = head + (-1000.0 - head) * _ramp(v[4])
+    return float(head)
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def render_slices(
     fields: NDArray[np.float32], warp: NDArray[np.float32], warp_step: float, voxel_mm: float,
     to_grid: NDArray[np.float64], offsets_mm: NDArray[np.float64], rows: int, columns: int,

@@ -20,7 +20,8 @@ _SUB_SLICE_MM = 2.5
 class ScannerParameters:
     """One acquisition.
 
-    ``slabs`` lists (slices' thickness in mm, share of the way from the feet to the head); angles in degrees, lengths in mm.
+    ``slabs`` lists (slices' thickness in mm, share of the way from the feet to the head); angles in degrees, lengths in mm;
+    ``base_hu`` is added towards the skull base.
     ``noise_hu`` is the SD in a 0.5 mm pixel of a 5 mm slice, ``kernel_per_mm`` where the kernel's noise spectrum falls off.
     """
 
@@ -39,6 +40,7 @@ class ScannerParameters:
     rim_mm: float
     streak_hu: float
     cupping_hu: float
+    base_hu: float
     headrest: bool
 
 
@@ -56,9 +58,9 @@ def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> Sca
         centre_mm=(float(rng.normal(0, 7)), float(rng.normal(0, 9)), float(rng.normal(0, 40))),
         start_mm=float(rng.uniform(-86, -62)), stop_mm=float(rng.uniform(84, 98)),
         field_of_view_mm=float(rng.uniform(226, 256)), matrix=matrix, offset_hu=float(np.clip(rng.normal(0, 1.8), -4, 4)),
-        noise_hu=float(rng.uniform(3.0, 6.0)), kernel_per_mm=float(rng.uniform(0.3, 0.5)),
+        noise_hu=float(rng.uniform(2.5, 5.5)), kernel_per_mm=float(rng.uniform(0.3, 0.5)),
         rim_hu=float(rng.uniform(1, 12)), rim_mm=float(rng.uniform(2.5, 7)), streak_hu=float(rng.uniform(0, 9)),
-        cupping_hu=float(rng.normal(0, 1.2)), headrest=bool(rng.random() < 0.8),
+        cupping_hu=float(rng.normal(0, 1.2)), base_hu=float(rng.uniform(-2, 3)), headrest=bool(rng.random() < 0.8),
     )
 
 
@@ -130,7 +132,7 @@ def _beam_hardening(hu: NDArray[np.float32], to_grid: FloatArray, scanner: Scann
         x, y, z = (v * STEP_MM + o for v, o in zip((x, y, z), atlas.origin, strict=True))
         band = np.exp(-((y + 24) / 7) ** 2 - ((z + 36) / 9) ** 2) * (np.abs(x) < 45)
         bowl = ((x / 65) ** 2 + ((y + 18) / 85) ** 2) * scanner.cupping_hu
-        low_bright = 3.0 * np.clip((-24 - z) / 25, 0, 1)
+        low_bright = scanner.base_hu * np.clip((-24 - z) / 25, 0, 1)
         soft = (hu[k] > -200) & (hu[k] < 200)
         hu[k] += ((np.minimum(bowl, 4) + low_bright) - scanner.streak_hu * band).astype(np.float32) * soft
 

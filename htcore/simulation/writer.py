@@ -27,7 +27,7 @@ def uniform_affine(volume: Volume) -> NDArray[np.float64]:
     UsageError
         If the slices are not evenly spaced (two slabs): no single affine describes them.
     """
-    affine = volume.affines[0].copy()
+    affine: NDArray[np.float64] = volume.affines[0].copy()
     steps = np.diff(volume.affines[:, :3, 3], axis=0)
     if len(steps) and np.abs(steps - steps.mean(axis=0)).max() > 1e-3:
         raise UsageError("Slices of unequal spacing do not fit one NIfTI grid: write this scan as DICOM.")
@@ -40,7 +40,9 @@ def nifti_bytes(array: NDArray[Any], affine_lps: NDArray[np.float64]) -> bytes:
     """A gzipped NIfTI of ``array`` (slice, row, column), the same bytes every time."""
     import nibabel as nib
 
-    image = nib.nifti1.Nifti1Image(np.ascontiguousarray(array.transpose(2, 1, 0)), np.diag([-1.0, -1, 1, 1]) @ affine_lps)
+    image: Any = nib.nifti1.Nifti1Image(  # type: ignore[no-untyped-call]
+        np.ascontiguousarray(array.transpose(2, 1, 0)), np.diag([-1.0, -1, 1, 1]) @ affine_lps
+    )
     image.header["descrip"] = b"SIMULATED by htcore"
     image.header.set_xyzt_units("mm")
     return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
@@ -81,13 +83,13 @@ def write_dicom(folder: Path, volume: Volume, name: str, rng: np.random.Generato
 
 def _slice(volume: Volume, number: int, name: str, uids: list[str], uid: str, kernel: str) -> FileDataset:
     from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+    from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = uid
+    meta.MediaStorageSOPInstanceUID = UID(uid)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = "2.25.4746130001"
+    meta.ImplementationClassUID = UID("2.25.4746130001")
     out = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     _, rows, columns = volume.shape
     affine = volume.affines[number]
