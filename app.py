@@ -1,0 +1,31 @@
+"""The dashboard's entry: `streamlit run app.py` serves it, and the runtime executes this same file for each rerun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.starlette import App
+
+from htcore.ui.notice import banner
+from htcore.ui.server import routes
+
+
+def draw() -> None:
+    """Draw the page that is chosen, below the notice that every page carries."""
+    st.set_page_config(page_title="Hemorrhagic transformation risk", page_icon=":material/neurology:", layout="wide")
+    page = st.navigation(
+        [
+            st.Page("pages/review.py", title="Review a scan", icon=":material/radiology:", default=True),
+            st.Page("pages/cohort.py", title="Cohort", icon=":material/monitoring:"),
+        ],
+        position="top",
+    )
+    banner()
+    page.run()
+
+
+if __name__ == "__main__":
+    draw()
+else:
+    app = App(Path(__file__).resolve(), routes=routes())

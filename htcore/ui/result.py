@@ -1,0 +1,111 @@
+"""One assessment on the page: slices on the left, the risk and its reasons on the right."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from htcore.plots import gauge
+from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate, StudyReceipt
+from htcore.ui import session
+from htcore.ui.notice import RESEARCH_NOTICE, notice_for
+from htcore.ui.viewer import draw_viewer
+from htcore.ui.words import lesion_sentence, plain, risk_sentence, timing_sentence
+
+_ICONS = {"info": ":material/info:", "warn": ":material/warning:", "refuse": ":material/block:"}
+
+
+def draw_result(opened: Assessment) -> None:
+    """Draw everything known about the open study."""
+    slices, reading = st.columns([3, 2], gap="large")
+    with slices:
+        served = session.served_study()
+        if served is not None:
+            draw_viewer(served, key="viewer")
+    with reading:
+        st.button("Clear this study", icon=":material/close:", on_click=session.clear)
+        if opened.receipt.simulated:
+            st.badge("Simulated study: no real patient", icon=":material/science:", color="violet")
+        _draw_warnings(opened)
+        if opened.risk is not None and opened.model is not None:
+            _draw_risk(opened, opened.risk, opened.model)
+        if opened.evidence is not None:
+            _draw_reasons(opened.evidence)
+    with st.expander("Receipt and quality", icon=":material/receipt_long:"):
+        _draw_receipt(opened)
+
+
+def _draw_warnings(opened: Assessment) -> None:
+    if opened.quality.verdict == "refuse":
+        st.error("This scan was not scored. No risk is shown.", icon=":material/block:")
+    for finding in opened.quality.findings:
+        if finding.severity == "refuse":
+            st.error(plain(finding.message), icon=_ICONS["refuse"])
+        elif finding.severity == "warn":
+            st.warning(plain(finding.message), icon=_ICONS["warn"])
+
+
+def _draw_risk(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
+    st.subheader("Risk of hemorrhagic transformation")
+    st.plotly_chart(gauge(risk, risk.prevalence), key="gauge", config={"displayModeBar": False})
+    st.write(risk_sentence(risk, simulated=model.simulated))
+    notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
+    st.badge(notice, icon=":material/science:", color="orange")
+    st.caption(
+        f"Interval: {plain(risk.interval_method)}. {timing_sentence(opened)} "
+        f"Model {plain(model.id)}, weights {model.weights_sha256[:12]}."
+    )
+
+
+def _draw_reasons(evidence: Evidence) -> None:
+    st.subheader("Why")
+    st.write(lesion_sentence(evidence.lesion))
+    strongest = sorted(evidence.regions, key=lambda region: -abs(region.contribution))[:6]
+    if strongest:
+        rows = [
+            {"Region": region.name, "Side": region.side, "Share of the logit": round(region.contribution, 3)}
+            for region in strongest
+        ]
+        st.dataframe(rows, hide_index=True, width="stretch")
+
+
+def _draw_receipt(opened: Assessment) -> None:
+    receipt, volume = opened.receipt, opened.volume
+    for finding in opened.quality.findings:
+        st.markdown(f"{_ICONS[finding.severity]} {plain(finding.message)}")
+    if not opened.quality.findings:
+        st.write("Quality: nothing to remark.")
+    slices, rows, columns = volume.shape
+    rows_mm, columns_mm = volume.pixel_spacing_mm
+    st.write(
+        f"{receipt.n_files} files read as {receipt.source_kind.upper()}; {slices} slices of {columns} × {rows} pixels, "
+        f"{columns_mm:.2f} × {rows_mm:.2f} mm, {float(volume.thickness_mm.min()):.1f} to "
+        f"{float(volume.thickness_mm.max()):.1f} mm thick, tilt {volume.tilt_deg:.1f}°."
+    )
+    _draw_series(receipt)
+    for left_out in receipt.left_out:
+        st.markdown(f"Left out: {left_out.count} × {plain(left_out.reason)}")
+    st.caption(f"Content SHA-256 {receipt.content_sha256[:16]}. {RESEARCH_NOTICE}")
+
+
+def _draw_series(receipt: StudyReceipt) -> None:
+    rows = [
+        {
+            "Series": series.number,
+            "Kind": series.modality,
+            "Images": series.n_images,
+            "Used": "yes" if series.chosen else "no",
+            "Why": series.reason,
+            "Description": series.description or "not available",
+        }
+        for series in receipt.series
+    ]
+    st.dataframe(rows, hide_index=True, width="stretch")
+    known = {
+        "Maker": receipt.manufacturer,
+        "Kernel": receipt.kernel,
+        "kVp": None if receipt.kvp is None else f"{receipt.kvp:.0f}",
+        "Age": None if receipt.age_years is None else f"{receipt.age_years:.0f} years",
+        "Sex": receipt.sex,
+        "Contrast": receipt.contrast_agent,
+    }
+    st.write(" · ".join(f"{name}: {plain(value or 'not available')}" for name, value in known.items()))

@@ -1,0 +1,123 @@
+"""The route from which the viewer fetches one study's pixels and maps.
+
+Data passed through a component travels again with every rerun; by URL it travels once. The URL carries a random token.
+The server holds the token weakly: the study belongs to the session's state, and goes when that goes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+import time
+import weakref
+from threading import Lock
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from streamlit.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from htcore.transforms import reproject
+from htcore.types import Assessment
+
+# A study left open this long without a rerun can no longer be fetched; the page then asks for a new token.
+TIME_LIMIT_S = 3600.0
+# Maps have 4 mm pixels: every fourth pixel of a head CT keeps all of them.
+MAP_STEP = 4
+PATH = "/study"
+# Level 1 packs 28 slices in a third of the time of level 6 and 10% larger.
+_GZIP_LEVEL = 1
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Encoding": "gzip",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class ServedStudy:
+    """One study that may be fetched with a token, by a page of the session that opened it.
+
+    Parameters
+    ----------
+    assessment
+        The study; nothing is copied.
+    session_id
+        The Streamlit session that owns it, ``None`` outside a server.
+    """
+
+    def __init__(self, assessment: Assessment, session_id: str | None) -> None:
+        self.assessment = assessment
+        self.session_id = session_id
+        self.token = secrets.token_urlsafe(32)
+        self._deadline = time.monotonic() + TIME_LIMIT_S
+
+    @property
+    def url(self) -> str:
+        """Where its parts are: ``url/volume``, ``url/class`` and ``url/lesion``."""
+        return f"{PATH}/{self.token}"
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time limit has passed since the last ``renew``."""
+        return time.monotonic() > self._deadline
+
+    def renew(self) -> None:
+        """Start the time limit again."""
+        self._deadline = time.monotonic() + TIME_LIMIT_S
+
+
+_served: weakref.WeakValueDictionary[str, ServedStudy] = weakref.WeakValueDictionary()
+_lock = Lock()
+
+
+def publish(assessment: Assessment) -> ServedStudy:
+    """Let the running session fetch ``assessment`` for as long as the returned value is kept."""
+    context = get_script_run_ctx(suppress_warning=True)
+    served = ServedStudy(assessment, context.session_id if context else None)
+    with _lock:
+        _served[served.token] = served
+    return served
+
+
+def part_bytes(assessment: Assessment, part: str) -> bytes | None:
+    """One part of a study, little-endian, (slice, row, column); ``None`` where the study has no such part.
+
+    ``volume`` is int16 HU; ``class`` and ``lesion`` are float32 maps at every ``MAP_STEP``-th pixel.
+    """
+    if part == "volume":
+        return np.ascontiguousarray(assessment.volume.hu, dtype="<i2").tobytes()
+    evidence = assessment.evidence
+    if evidence is None or part not in ("class", "lesion"):
+        return None
+    grid_map = evidence.class_map if part == "class" else evidence.lesion_map
+    on_slices = reproject(grid_map, evidence.grid, assessment.volume, step=MAP_STEP)
+    return np.ascontiguousarray(on_slices, dtype="<f4").tobytes()
+
+
+def routes() -> list[Route]:
+    """The routes to hang beside Streamlit's own."""
+    return [Route(PATH + "/{token}/{part}", _answer, methods=["GET"])]
+
+
+def _answer(request: Request) -> Response:
+    with _lock:
+        served = _served.get(request.path_params["token"])
+    if served is None or served.expired or not _allowed(request, served):
+        return Response(status_code=403, headers={"Cache-Control": "no-store"})
+    content = part_bytes(served.assessment, request.path_params["part"])
+    if content is None:
+        return Response(status_code=404, headers={"Cache-Control": "no-store"})
+    packed = gzip.compress(content, compresslevel=_GZIP_LEVEL)
+    return Response(packed, media_type="application/octet-stream", headers=_HEADERS)
+
+
+def _allowed(request: Request, served: ServedStudy) -> bool:
+    """Only a page of this server, while the session that opened the study is connected."""
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    if served.session_id is None or not Runtime.exists():
+        return False
+    return Runtime.instance().is_active_session(served.session_id)

@@ -1,0 +1,107 @@
+"""What one browser session keeps, and the model bundle that all sessions share.
+
+Patient data lives in the session's state and nowhere else: when the session ends, it goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from htcore import services
+from htcore.settings import Settings
+from htcore.types import Assessment
+from htcore.ui.server import ServedStudy, publish
+
+if TYPE_CHECKING:
+    from htcore.bundle import Bundle
+
+_ASSESSMENT = "htcore.assessment"
+_SERVED = "htcore.served"
+_PROBLEM = "htcore.problem"
+_UPLOADS = "htcore.uploads"
+_MODEL = "htcore.model"
+
+
+def current_model() -> str:
+    """Id of the model this session uses: the one chosen, else the installation's default."""
+    return str(st.session_state.get(_MODEL) or Settings.from_environment().default_model)
+
+
+def choose_model(model_id: str) -> None:
+    """Use ``model_id`` from now on in this session."""
+    st.session_state[_MODEL] = model_id
+
+
+def current_bundle() -> Bundle:
+    """The bundle of ``current_model()``, loaded once for all sessions and again when its files change.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is missing or damaged.
+    """
+    model_id = current_model()
+    return _load_bundle(model_id, _fingerprint(model_id))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _load_bundle(model_id: str, fingerprint: tuple[tuple[str, int, int], ...]) -> Bundle:
+    return services.load_bundle_by_id(model_id)
+
+
+def _fingerprint(model_id: str) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of each of the bundle's own files: cheap, and other for a bundle trained anew."""
+    folder = Settings.from_environment().models_dir / model_id
+    if not folder.is_dir():
+        return ()
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
+def assessment() -> Assessment | None:
+    """The study that this session has open."""
+    return st.session_state.get(_ASSESSMENT)
+
+
+def served_study() -> ServedStudy | None:
+    """The open study as the viewer may fetch it, with a token that is good for another while."""
+    opened = assessment()
+    if opened is None:
+        return None
+    served: ServedStudy | None = st.session_state.get(_SERVED)
+    if served is None or served.expired:
+        served = publish(opened)
+        st.session_state[_SERVED] = served
+    served.renew()
+    return served
+
+
+def problem() -> str | None:
+    """The sentence of the last error, until the next study is opened."""
+    return st.session_state.get(_PROBLEM)
+
+
+def keep(opened: Assessment) -> None:
+    """Open a study in this session in place of any other."""
+    clear()
+    st.session_state[_ASSESSMENT] = opened
+
+
+def keep_problem(sentence: str) -> None:
+    """Show ``sentence`` instead of a study."""
+    clear()
+    st.session_state[_PROBLEM] = sentence
+
+
+def clear() -> None:
+    """Forget the open study, its token, the uploaded bytes and the last error."""
+    for key in (_ASSESSMENT, _SERVED, _PROBLEM):
+        st.session_state.pop(key, None)
+    st.session_state[_UPLOADS] = upload_generation() + 1
+
+
+def upload_generation() -> int:
+    """A number that belongs in the uploader's key: with a new one, Streamlit drops the uploaded bytes."""
+    return int(st.session_state.get(_UPLOADS, 0))

@@ -1,0 +1,58 @@
+"""A risk in words, for the person who reads it aloud."""
+
+from __future__ import annotations
+
+import re
+
+from htcore.types import Assessment, LesionMeasure, RiskEstimate
+
+# Everything Markdown gives a meaning; texts out of a file must not become links or pictures.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
+
+STAGES = {
+    "reading": "Reading the files",
+    "checking": "Checking whether the scan can be scored",
+    "preparing": "Aligning the head",
+    "network": "Estimating the risk",
+    "explaining": "Finding the reasons",
+}
+
+
+def plain(text: str) -> str:
+    """``text`` so that Markdown shows it letter for letter."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def percent(probability: float) -> str:
+    """A probability as a whole percentage, without claiming certainty at the ends."""
+    if probability < 0.01:
+        return "under 1%"
+    if probability > 0.99:
+        return "over 99%"
+    return f"{100 * probability:.0f}%"
+
+
+def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
+    """The risk, its interval and its side of the threshold, in one sentence."""
+    low, high = risk.interval
+    side = "above" if risk.probability >= risk.threshold else "below"
+    among = "simulated scans" if simulated else "scans"
+    return (
+        f"Of 100 {among} that score like this one, about {round(100 * risk.probability)} go on to bleed "
+        f"(interval {100 * low:.0f} to {100 * high:.0f}). That is {side} the threshold of {percent(risk.threshold)}; "
+        f"in the validation set as a whole it is {round(100 * risk.prevalence)} of 100."
+    )
+
+
+def lesion_sentence(lesion: LesionMeasure) -> str:
+    """What the lesion head measured; side is the patient's."""
+    if lesion.side is None or lesion.volume_ml <= 0:
+        return "The model sees no acute infarct above its cut-off."
+    return f"The model sees {lesion.volume_ml:.0f} mL of acute infarct, on the patient's {lesion.side}."
+
+
+def timing_sentence(assessment: Assessment) -> str:
+    """Where it was computed and how long it took."""
+    total = assessment.timing_ms.get("total")
+    took = "" if total is None else f" in {total / 1000:.1f} s"
+    return f"Computed on {assessment.device}{took}."
