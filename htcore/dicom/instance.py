@@ -6,14 +6,14 @@ import io
 import re
 import struct
 import zlib
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Literal
 
 from pydicom import Dataset, config, dcmread
 from pydicom.datadict import dictionary_description, tag_for_keyword
-from pydicom.dataelem import DataElement
-from pydicom.tag import Tag
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from htcore.errors import ReadError
@@ -34,6 +34,7 @@ _CT_CLASS = re.compile(rb"(?:\x02\0\x02|\x08\0\x16)\0.{4}1\.2\.840\.10008\.5\.1\
 _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _PIXEL_DATA_BIG = b"\x7f\xe0\x00\x10"
+_ASCII = frozenset({"AS", "CS", "DA", "DS", "IS", "TM", "UI"})
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
 
@@ -65,6 +66,7 @@ class Instance:
     pixels_at: int | None
     pixels_length: int
     big_endian: bool
+    _texts: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def modality(self) -> str:
@@ -88,7 +90,9 @@ class Instance:
 
     def text(self, keyword: str) -> str:
         """The value as one string (several joined by a backslash, as in the file); empty where absent."""
-        return _text(self.header, keyword)
+        if keyword not in self._texts:
+            self._texts[keyword] = _text(self.header, keyword)
+        return self._texts[keyword]
 
     def number(self, keyword: str) -> float | None:
         """The first value as a number, or ``None`` where absent or empty.
@@ -98,7 +102,7 @@ class Instance:
         ReadError
             Code ``bad_tag``, if the value is not a finite number.
         """
-        values = numbers_of(self.header, keyword)
+        values = _numbers(self.text(keyword), keyword)
         return values[0] if values else None
 
     def whole(self, keyword: str) -> int:
@@ -140,7 +144,10 @@ def numbers_of(header: Dataset, keyword: str) -> tuple[float, ...]:
     ReadError
         Code ``bad_tag``.
     """
-    text = _text(header, keyword)
+    return _numbers(_text(header, keyword), keyword)
+
+
+def _numbers(text: str, keyword: str) -> tuple[float, ...]:
     if not text.strip():
         return ()
     try:
@@ -152,8 +159,21 @@ def numbers_of(header: Dataset, keyword: str) -> tuple[float, ...]:
     return values
 
 
+@lru_cache(maxsize=256)
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
 def _text(header: Dataset, keyword: str) -> str:
     try:
+        raw = header.get_item(_tag(keyword))
+        if isinstance(raw, RawDataElement) and raw.value:
+            # pydicom's conversion takes most of the time of reading a header; plain ASCII and US need none.
+            if raw.VR in _ASCII:
+                return raw.value.decode("latin-1").strip(" \0")
+            if raw.VR in ("US", "SS") and len(raw.value) == 2:
+                order: Literal["little", "big"] = "little" if raw.is_little_endian else "big"
+                return str(int.from_bytes(raw.value, order, signed=raw.VR == "SS"))
         value: Any = header.get(keyword)
     except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, struct.error) as error:
         raise ReadError(f"{name_of(keyword)} cannot be read: export the series again.", code="bad_tag") from error

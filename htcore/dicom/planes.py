@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from pydicom import Dataset
@@ -39,7 +40,7 @@ class Plane:
     slope: float | None
     intercept: float | None
 
-    @property
+    @cached_property
     def normal(self) -> FloatArray:
         """Unit normal, towards the head (for a plane that stands upright: towards the larger coordinate)."""
         normal = np.cross(self.column_axis, self.row_axis)
