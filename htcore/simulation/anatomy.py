@@ -38,8 +38,9 @@ class PersonParameters:
 class Head:
     """A person on the atlas grid; fields float32 (x, y, z).
 
-    ``tissue`` HU inside the skull, ``white`` the share of white matter 0–1, ``rim_mm`` thickness of fluid under the skull,
-    ``skull_mm`` thickness of the skull, ``face`` HU outside it; ``warp_mm`` (nodes, 3) moves a point of the person to the atlas.
+    ``tissue`` HU inside the skull, ``white`` the share of white matter 0–1, ``rim_mm`` thickness of fluid under the
+    skull, ``skull_mm`` thickness of the skull, ``face`` HU outside it; ``warp_mm`` (nodes, 3) moves a point of the
+    person to the atlas.
     """
 
     scale: tuple[float, float, float]
@@ -56,13 +57,21 @@ def draw_person(rng: np.random.Generator, atrophy: float, leukoaraiosis: float) 
     """Draw a head that shows the given age-related changes."""
     size = rng.normal(0.925, 0.03)
     sx, sy, sz = (float(np.clip(size + rng.normal(0, 0.02), 0.84, 1.02)) for _ in range(3))
-    white = float(rng.normal(28.5, 1.3))
+    white = float(rng.normal(29.4, 1.4))
     return PersonParameters(
-        scale=(sx, sy, sz), warp_mm=float(rng.uniform(1.5, 3.5)), atrophy=atrophy, leukoaraiosis=leukoaraiosis,
-        ventricle_asymmetry_mm=float(rng.normal(0, 0.8)), grey_hu=white + float(rng.normal(8.0, 0.9)), white_hu=white,
-        csf_hu=float(rng.uniform(4, 11)), skull_mm=float(rng.uniform(5.0, 8.0)),
-        calcified_choroid=bool(rng.random() < 0.5), calcified_ganglia=bool(rng.random() < 0.12),
-        old_infarcts=int(rng.random() < 0.12), lacunes=int(rng.poisson(0.3 + 1.2 * leukoaraiosis)),
+        scale=(sx, sy, sz),
+        warp_mm=float(rng.uniform(1.5, 3.5)),
+        atrophy=atrophy,
+        leukoaraiosis=leukoaraiosis,
+        ventricle_asymmetry_mm=float(rng.normal(0, 0.8)),
+        grey_hu=white + float(rng.normal(8.4, 0.9)),
+        white_hu=white,
+        csf_hu=float(rng.uniform(4, 11)),
+        skull_mm=float(rng.uniform(5.0, 8.0)),
+        calcified_choroid=bool(rng.random() < 0.5),
+        calcified_ganglia=bool(rng.random() < 0.12),
+        old_infarcts=int(rng.random() < 0.12),
+        lacunes=int(rng.poisson(0.3 + 1.2 * leukoaraiosis)),
         tumour=bool(rng.random() < 0.02),
     )
 
@@ -85,8 +94,16 @@ def build_head(rng: np.random.Generator, person: PersonParameters, atlas: Atlas)
     _calcify(tissue, rng, person, atlas)
     skull = np.clip(person.skull_mm + 1.4 * smooth_noise(rng, 8.0) + 0.5 * smooth_noise(rng, 3.0), 2.5, 12)
     skull = np.where((z < -20) & (y < 30), skull + 1.5 * np.abs(smooth_noise(rng, 3.0)), skull)
-    return Head(person.scale, tissue.astype(np.float32), white, csf.astype(np.float32),
-                float(0.3 + 2.2 * person.atrophy), skull.astype(np.float32), _face(rng, atlas), _warp(rng, person, atlas))
+    return Head(
+        person.scale,
+        tissue.astype(np.float32),
+        white,
+        csf.astype(np.float32),
+        float(0.3 + 2.2 * person.atrophy),
+        skull.astype(np.float32),
+        _face(rng, atlas),
+        _warp(rng, person, atlas),
+    )
 
 
 def _soft(value: Field) -> Field:
@@ -140,8 +157,11 @@ def _old_damage(rng: np.random.Generator, person: PersonParameters, atlas: Atlas
     out = np.zeros(atlas.shape, dtype=np.float32)
     inside = (atlas.gm + atlas.wm > 0.6) & (csf < 0.5)
     for _ in range(person.old_infarcts):
-        out = np.maximum(out, np.float32(rng.uniform(0.5, 0.9)) * _ball(
-            rng, atlas, inside & (atlas.envelope > -14), float(rng.uniform(6, 17))))
+        out = np.maximum(
+            out,
+            np.float32(rng.uniform(0.5, 0.9))
+            * _ball(rng, atlas, inside & (atlas.envelope > -14), float(rng.uniform(6, 17))),
+        )
     deep = inside & (atlas.ventricle < 18) & (atlas.ventricle > 2) & (atlas.axes()[2] > -12)
     for _ in range(person.lacunes):
         out = np.maximum(out, np.float32(rng.uniform(0.4, 0.9)) * _ball(rng, atlas, deep, float(rng.uniform(2.0, 5.0))))
@@ -162,7 +182,9 @@ def _midline_and_sinuses(tissue: Field, csf: Field, atlas: Atlas, rng: np.random
     """Falx and sagittal sinus, in place: sheets and channels that are denser than brain."""
     x, y, z = atlas.axes()
     middle = np.abs(x - np.float32(rng.normal(0, 0.8)))
-    fissure = (middle < 1.6) & (z > 12) & (atlas.envelope < 2) & (atlas.envelope > -38) & ~((y < 38) & (z < 30) & (y > -45))
+    fissure = (
+        (middle < 1.6) & (z > 12) & (atlas.envelope < 2) & (atlas.envelope > -38) & ~((y < 38) & (z < 30) & (y > -45))
+    )
     tissue[fissure] = np.maximum(tissue[fissure], 0.4 * tissue[fissure] + 0.6 * rng.uniform(40, 52))
     sinus = (np.abs(x) < 4) & (atlas.envelope > -5) & (atlas.envelope < 2) & (z > 5) & ((y < 0) | (z > 50))
     tissue[sinus] = rng.uniform(44, 54)

@@ -1,6 +1,6 @@
 """What every simulated head shares: average tissue maps, the skull's inner surface, and texture to vary them.
 
-Arrays are indexed (x, y, z) on a 2 mm grid in MNI152 space: x to the patient's right-hand side being negative (RAS).
+Arrays are indexed (x, y, z) on a 2 mm grid in MNI152 space: x grows to the patient's right, y to the front (RAS).
 The maps come inside the nilearn package (ICBM 152 nonlinear, Fonov et al., NeuroImage 2011, PMID 20656036).
 """
 
@@ -56,8 +56,10 @@ class Atlas:
 
     def axes(self) -> tuple[Field, Field, Field]:
         """RAS mm along each axis, shaped to broadcast: (nx, 1, 1), (1, ny, 1), (1, 1, nz)."""
-        x, y, z = (np.float32(o) + np.float32(STEP_MM) * np.arange(n, dtype=np.float32)
-                   for o, n in zip(self.origin, self.shape, strict=True))
+        x, y, z = (
+            np.float32(o) + np.float32(STEP_MM) * np.arange(n, dtype=np.float32)
+            for o, n in zip(self.origin, self.shape, strict=True)
+        )
         return x[:, None, None], y[None, :, None], z[None, None, :]
 
 
@@ -113,8 +115,10 @@ def load_atlas() -> Atlas:
     brain = _padded(datasets.load_mni152_brain_mask(resolution=2)) > 0
     affine = datasets.load_mni152_brain_mask(resolution=2).affine
     origin = (float(affine[0, 3]), float(affine[1, 3]), float(affine[2, 3]) - BELOW * STEP_MM)
-    x, y, z = (np.float32(o) + np.float32(STEP_MM) * np.arange(n, dtype=np.float32)
-               for o, n in zip(origin, gm.shape, strict=True))
+    x, y, z = (
+        np.float32(o) + np.float32(STEP_MM) * np.arange(n, dtype=np.float32)
+        for o, n in zip(origin, gm.shape, strict=True)
+    )
     x, y, z = x[:, None, None], y[None, :, None], z[None, None, :]
     cord = (np.hypot(x, y + 44) < 7) & (z < -66)
     gm = np.where(cord, 0.5, gm * brain).astype(np.float32)
@@ -133,8 +137,17 @@ def load_atlas() -> Atlas:
     surface = envelope > -3
     nearest = ndimage.distance_transform_edt(~surface, return_distances=False, return_indices=True)
     flat = np.ravel_multi_index(tuple(nearest), gm.shape).astype(np.int32)
-    return Atlas(origin, gm, wm, csf, envelope, skin, signed_distance(_ventricles(csf, envelope, x, y, z)),
-                 flat, _face(x, y, z, (gm.shape[0], gm.shape[1], gm.shape[2])))
+    return Atlas(
+        origin,
+        gm,
+        wm,
+        csf,
+        envelope,
+        skin,
+        signed_distance(_ventricles(csf, envelope, x, y, z)),
+        flat,
+        _face(x, y, z, (gm.shape[0], gm.shape[1], gm.shape[2])),
+    )
 
 
 def _ventricles(csf: Field, envelope: Field, x: Field, y: Field, z: Field) -> NDArray[np.bool_]:

@@ -47,8 +47,8 @@ def simulate_cohort(
 ) -> CohortSummary:
     """Write a simulated cohort to the folder ``out``; the same parameters give the same bytes for any ``workers``.
 
-    Everything is made in a neighbouring folder that ends in ``.partial`` and is renamed when complete; called again after an
-    interruption with the same parameters, finished scans are kept.
+    Everything is made in a neighbouring folder that ends in ``.partial`` and is renamed when complete; called again
+    after an interruption with the same parameters, finished scans are kept.
 
     Parameters
     ----------
@@ -84,8 +84,10 @@ def _open(parameters: CohortParameters, out: Path) -> Path:
     if partial.exists():
         stored = partial / _PARAMETERS
         if not stored.is_file() or stored.read_text() != record:
-            raise UsageError("An unfinished cohort of other parameters lies beside the output folder (its name ends in "
-                             ".partial): delete it, or repeat its parameters to finish it.")
+            raise UsageError(
+                "An unfinished cohort of other parameters lies beside the output folder (its name ends in "
+                ".partial): delete it, or repeat its parameters to finish it."
+            )
         (partial / _DONE).mkdir(exist_ok=True)
         return partial
     (partial / _DONE).mkdir(parents=True)
@@ -134,8 +136,15 @@ def _make(task: _Task) -> None:
     folder.rename(final)
     mark = _mark(task)
     pending = mark.with_name(mark.name + ".partial")
-    pending.write_text(json.dumps({"lesion_volume_ml": round(truth.lesion_volume_ml, 3), "thickness_mm": truth.scanner.slabs[0][0],
-                                   "tilt_deg": round(truth.scanner.tilt_deg, 2)}))
+    pending.write_text(
+        json.dumps(
+            {
+                "lesion_volume_ml": round(truth.lesion_volume_ml, 3),
+                "thickness_mm": truth.scanner.slabs[0][0],
+                "tilt_deg": round(truth.scanner.tilt_deg, 2),
+            }
+        )
+    )
     pending.rename(mark)
 
 
@@ -156,10 +165,17 @@ def _cohort_row(task: _Task, name: str) -> dict[str, object]:
     patient, chart = task.patient, task.patient.clinical
     flags = ("atrial_fibrillation", "thrombolysis", "thrombectomy", "antiplatelet", "anticoagulant")
     return {
-        "patient_id": patient.patient_id, "scan_id": task.scan.scan_id, "path": f"{task.scan.scan_id}/{name}",
-        "ht": int(patient.ht), "ht_grade": patient.grade, "onset_to_ct_h": round(task.scan.onset_to_ct_h, 2),
-        "age": int(chart.age[0]), "sex": "F" if chart.sex[0] else "M", "nihss": int(chart.nihss[0]),
-        "glucose_mmol_l": float(chart.glucose_mmol_l[0]), **{flag: int(getattr(chart, flag)[0]) for flag in flags},
+        "patient_id": patient.patient_id,
+        "scan_id": task.scan.scan_id,
+        "path": f"{task.scan.scan_id}/{name}",
+        "ht": int(patient.ht),
+        "ht_grade": patient.grade,
+        "onset_to_ct_h": round(task.scan.onset_to_ct_h, 2),
+        "age": int(chart.age[0]),
+        "sex": "F" if chart.sex[0] else "M",
+        "nihss": int(chart.nihss[0]),
+        "glucose_mmol_l": float(chart.glucose_mmol_l[0]),
+        **{flag: int(getattr(chart, flag)[0]) for flag in flags},
         "systolic_bp_mmhg": int(chart.systolic_bp_mmhg[0]),
     }
 
@@ -169,19 +185,26 @@ def _truth_row(task: _Task) -> dict[str, object]:
     measured = json.loads(_mark(task).read_text())
     factors = ("volume_ml", "depth_hu", "cortical_share", "artery_sign", "leukoaraiosis", "atrophy", "mass_effect_mm")
     return {
-        "patient_id": patient.patient_id, "scan_id": task.scan.scan_id, "p_ht": round(patient.p_ht, 6),
-        "p_ht_image": round(patient.p_ht_image, 6), "lesion_volume_ml": measured["lesion_volume_ml"],
-        "lesion_side": "left" if image.side[0] > 0 else "right", "territory": TERRITORIES[int(image.territory[0])],
+        "patient_id": patient.patient_id,
+        "scan_id": task.scan.scan_id,
+        "p_ht": round(patient.p_ht, 6),
+        "p_ht_image": round(patient.p_ht_image, 6),
+        "lesion_volume_ml": measured["lesion_volume_ml"],
+        "lesion_side": "left" if image.side[0] > 0 else "right",
+        "territory": TERRITORIES[int(image.territory[0])],
         "mask_path": f"{task.scan.scan_id}/lesion.nii.gz",
         **{factor: round(float(getattr(image, factor)[0]), 4) for factor in factors},
-        "thickness_mm": measured["thickness_mm"], "tilt_deg": measured["tilt_deg"],
+        "thickness_mm": measured["thickness_mm"],
+        "tilt_deg": measured["tilt_deg"],
     }
 
 
 def _summary(patients: tuple[PlannedPatient, ...]) -> CohortSummary:
     events = np.array([patient.ht for patient in patients])
     return CohortSummary(
-        len(patients), int(events.sum()), sum(len(patient.scans) for patient in patients),
+        len(patients),
+        int(events.sum()),
+        sum(len(patient.scans) for patient in patients),
         _auc(events, np.array([patient.p_ht_image for patient in patients])),
         _auc(events, np.array([patient.p_ht for patient in patients])),
     )
@@ -195,4 +218,3 @@ def _auc(events: NDArray[np.bool_], scores: NDArray[np.float64]) -> float | None
     if n1 == 0 or n0 == 0:
         return None
     return float((rankdata(scores)[events].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
-

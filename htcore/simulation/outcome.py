@@ -20,8 +20,15 @@ from htcore.errors import UsageError
 Array = NDArray[np.float64]
 
 TERRITORIES = (
-    "MCA trunk", "MCA superior division", "MCA inferior division", "lenticulostriate", "ACA", "PCA",
-    "anterior choroidal", "cerebellar", "brainstem",
+    "MCA trunk",
+    "MCA superior division",
+    "MCA inferior division",
+    "lenticulostriate",
+    "ACA",
+    "PCA",
+    "anterior choroidal",
+    "cerebellar",
+    "brainstem",
 )
 _TERRITORY_SHARE = (0.20, 0.20, 0.16, 0.13, 0.07, 0.11, 0.03, 0.07, 0.03)
 _MEDIAN_ML = (70.0, 26.0, 24.0, 7.0, 15.0, 18.0, 3.0, 12.0, 2.5)
@@ -35,9 +42,9 @@ _SHRINK = 2.0 / 3.0
 class EffectSizes:
     """Odds ratios as published (see the sources beside each), before shrinking.
 
-    ``volume_doubling``, ``depth_3hu``, ``cortical`` and ``mass_effect_mm`` have no published counterpart in this form: they
-    stand for 'infarct volume 1.10 per 10 mL' (PMC3711260), 'early ischemic signs 3.49' (PMC7035114) and 'ASPECTS 0.686 per
-    point' (10.3389/fneur.2023.1079205), turned into what a scan shows.
+    ``volume_doubling``, ``depth_3hu``, ``cortical`` and ``mass_effect_mm`` have no published counterpart in this
+    form: they stand for 'infarct volume 1.10 per 10 mL' (PMC3711260), 'early ischemic signs 3.49' (PMC7035114) and
+    'ASPECTS 0.686 per point' (10.3389/fneur.2023.1079205), turned into what a scan shows.
     """
 
     volume_doubling: float = 1.55
@@ -60,8 +67,8 @@ class EffectSizes:
 class ImageFactors:
     """What a perfect reader could see, one entry a patient; arrays of shape (n,).
 
-    ``territory`` indexes ``TERRITORIES``; ``side`` is -1 for the patient's right, +1 for the left; ``leukoaraiosis`` and
-    ``atrophy`` run 0–1; ``mass_effect_mm`` is the shift of the midline.
+    ``territory`` indexes ``TERRITORIES``; ``side`` is -1 for the patient's right, +1 for the left; ``leukoaraiosis``
+    and ``atrophy`` run 0–1; ``mass_effect_mm`` is the shift of the midline.
     """
 
     territory: NDArray[np.int64]
@@ -125,8 +132,16 @@ def draw_clinical_factors(rng: np.random.Generator, image: ImageFactors) -> Clin
     antiplatelet = _flag(rng, np.full(n, -0.9) + 0.02 * (age - 68))
     anticoagulant = _flag(rng, -3.4 + 2.2 * af)
     return ClinicalFactors(
-        hours, np.round(age), (rng.random(n) < 0.42).astype(np.float64), np.clip(np.round(nihss), 0, 38),
-        np.round(glucose, 1), af, lysis, thrombectomy, antiplatelet, anticoagulant,
+        hours,
+        np.round(age),
+        (rng.random(n) < 0.42).astype(np.float64),
+        np.clip(np.round(nihss), 0, 38),
+        np.round(glucose, 1),
+        af,
+        lysis,
+        thrombectomy,
+        antiplatelet,
+        anticoagulant,
         np.asarray(np.round(np.clip(rng.normal(152, 22, n), 90, 230)), dtype=np.float64),
     )
 
@@ -150,7 +165,7 @@ def image_predictor(image: ImageFactors, effects: EffectSizes) -> Array:
 
 
 def clinical_predictor(clinical: ClinicalFactors, effects: EffectSizes) -> Array:
-    """The chart's part of the log odds, shape (n,). Sex, hours, pressure and thrombectomy carry no effect of their own."""
+    """The chart's part of the log odds, shape (n,); sex, hours, pressure and thrombectomy carry no effect."""
     parts = (
         np.log(effects.age_10y) * (clinical.age - 68) / 10
         + np.log(effects.nihss) * (clinical.nihss - 10)
@@ -203,7 +218,7 @@ def draw_grade(rng: np.random.Generator, volume_ml: float) -> str:
 
 
 def later_scan(rng: np.random.Generator, image: ImageFactors, hours: float) -> tuple[ImageFactors, float]:
-    """The same patient scanned again before any bleeding: hours later, darker by up to 3 HU. One row in, one row out."""
+    """The same patient (one row) scanned again before any bleeding: hours later, darker by up to 3 HU."""
     wait = float(rng.uniform(3, 20))
     darker = np.clip(image.depth_hu + rng.uniform(0.6, 1.4) * np.minimum(wait / 6, 2.0), 0, 15)
     return replace(image, depth_hu=darker), hours + wait

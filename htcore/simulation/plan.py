@@ -132,9 +132,9 @@ def _scan_counts(parameters: CohortParameters) -> list[int]:
     order = rng.permutation(parameters.patients)
     if parameters.preset:
         counts[order[:_PRESET_TWICE]] = 2
-        counts[order[_PRESET_TWICE:_PRESET_TWICE + _PRESET_THRICE]] = 3
+        counts[order[_PRESET_TWICE : _PRESET_TWICE + _PRESET_THRICE]] = 3
     else:
-        counts[order[:round(parameters.repeat_share * parameters.patients)]] = 2
+        counts[order[: round(parameters.repeat_share * parameters.patients)]] = 2
     return [int(c) for c in counts]
 
 

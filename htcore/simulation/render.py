@@ -27,9 +27,11 @@ def _sample(fields: Any, x: float, y: float, z: float, out: Any) -> None:
     k, fz = _corner(z, fields.shape[2])
     for c in range(fields.shape[3]):
         low = (fields[i, j, k, c] * (1 - fx) + fields[i + 1, j, k, c] * fx) * (1 - fy) + (
-            fields[i, j + 1, k, c] * (1 - fx) + fields[i + 1, j + 1, k, c] * fx) * fy
+            fields[i, j + 1, k, c] * (1 - fx) + fields[i + 1, j + 1, k, c] * fx
+        ) * fy
         high = (fields[i, j, k + 1, c] * (1 - fx) + fields[i + 1, j, k + 1, c] * fx) * (1 - fy) + (
-            fields[i, j + 1, k + 1, c] * (1 - fx) + fields[i + 1, j + 1, k + 1, c] * fx) * fy
+            fields[i, j + 1, k + 1, c] * (1 - fx) + fields[i + 1, j + 1, k + 1, c] * fx
+        ) * fy
         out[c] = low * (1 - fz) + high * fz
 
 
@@ -61,14 +63,22 @@ def _hounsfield(v: Any, gap: float, rim_hu: float, rim_mm: float) -> float:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def render_slices(
-    fields: NDArray[np.float32], warp: NDArray[np.float32], warp_step: float, voxel_mm: float,
-    to_grid: NDArray[np.float64], offsets_mm: NDArray[np.float64], rows: int, columns: int,
-    gap_mm: float, rim_hu: float, rim_mm: float,
+    fields: NDArray[np.float32],
+    warp: NDArray[np.float32],
+    warp_step: float,
+    voxel_mm: float,
+    to_grid: NDArray[np.float64],
+    offsets_mm: NDArray[np.float64],
+    rows: int,
+    columns: int,
+    gap_mm: float,
+    rim_hu: float,
+    rim_mm: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """HU and the infarct's share, each float32 (slices, rows, columns).
 
-    ``to_grid`` (slices, 3, 4) takes (column, row, mm off the slice, 1) to atlas voxels; ``offsets_mm`` (slices, samples) are
-    the sub-slices averaged for partial volume.
+    ``to_grid`` (slices, 3, 4) takes (column, row, mm off the slice, 1) to atlas voxels; ``offsets_mm`` (slices,
+    samples) are the sub-slices averaged for partial volume.
     """
     n = to_grid.shape[0]
     hu = np.full((n, rows, columns), np.float32(-1000.0))

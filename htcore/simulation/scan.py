@@ -34,8 +34,12 @@ class ScanTruth:
 def stroke_of(image: ImageFactors, row: int = 0) -> StrokeParameters:
     """The infarct that ``image`` describes in one row."""
     return StrokeParameters(
-        TERRITORIES[int(image.territory[row])], int(image.side[row]), float(image.volume_ml[row]),
-        float(image.depth_hu[row]), float(image.cortical_share[row]), bool(image.artery_sign[row]),
+        TERRITORIES[int(image.territory[row])],
+        int(image.side[row]),
+        float(image.volume_ml[row]),
+        float(image.depth_hu[row]),
+        float(image.cortical_share[row]),
+        bool(image.artery_sign[row]),
         float(image.mass_effect_mm[row]),
     )
 
@@ -50,7 +54,11 @@ def lesion_volume_ml(mask: NDArray[np.bool_], volume: Volume) -> float:
 
 
 def simulate_person_scan(
-    person_seed: np.random.SeedSequence, scan_seed: np.random.SeedSequence, image: ImageFactors, matrix: int, one_affine: bool
+    person_seed: np.random.SeedSequence,
+    scan_seed: np.random.SeedSequence,
+    image: ImageFactors,
+    matrix: int,
+    one_affine: bool,
 ) -> tuple[Volume, NDArray[np.bool_], ScanTruth]:
     """Render one scan of one person; the same ``person_seed`` gives the same head and the same infarct's place.
 
@@ -61,9 +69,12 @@ def simulate_person_scan(
     """
     atlas = load_atlas()
     stroke = stroke_of(image)
-    anatomy_rng, lesion_rng = (np.random.default_rng(s) for s in
-                               (np.random.SeedSequence(person_seed.entropy, spawn_key=(*person_seed.spawn_key, k))
-                                for k in (101, 102)))
+    anatomy_rng, lesion_rng = (
+        np.random.default_rng(s)
+        for s in (
+            np.random.SeedSequence(person_seed.entropy, spawn_key=(*person_seed.spawn_key, k)) for k in (101, 102)
+        )
+    )
     person = draw_person(anatomy_rng, float(image.atrophy[0]), float(image.leukoaraiosis[0]))
     head = build_head(anatomy_rng, person, atlas)
     lesion = grow_lesion(lesion_rng, stroke, head, atlas)
@@ -73,11 +84,15 @@ def simulate_person_scan(
     rng = np.random.default_rng(scan_seed)
     scanner = draw_scanner(rng, matrix, one_affine)
     volume, mask = scan(rng, scanner, head, tissue, lesion, push(stroke, head, lesion, atlas), atlas)
-    truth = ScanTruth(stroke, scanner, lesion_volume_ml(mask, volume), float(image.leukoaraiosis[0]), float(image.atrophy[0]))
+    truth = ScanTruth(
+        stroke, scanner, lesion_volume_ml(mask, volume), float(image.leukoaraiosis[0]), float(image.atrophy[0])
+    )
     return volume, mask, truth
 
 
-def simulate_scan(seed: int, matrix: int = 160, one_affine: bool = False) -> tuple[Volume, NDArray[np.bool_], ScanTruth]:
+def simulate_scan(
+    seed: int, matrix: int = 160, one_affine: bool = False
+) -> tuple[Volume, NDArray[np.bool_], ScanTruth]:
     """One scan of one drawn person, for tests and demonstrations: volume, infarct mask on its grid, truth."""
     patient, person, acquisition = np.random.SeedSequence(seed).spawn(3)
     image = draw_image_factors(np.random.default_rng(patient), 1)

@@ -20,9 +20,10 @@ _SUB_SLICE_MM = 2.5
 class ScannerParameters:
     """One acquisition.
 
-    ``slabs`` lists (slices' thickness in mm, share of the way from the feet to the head); angles in degrees, lengths in mm;
-    ``base_hu`` is added towards the skull base.
-    ``noise_hu`` is the SD in a 0.5 mm pixel of a 5 mm slice, ``kernel_per_mm`` where the kernel's noise spectrum falls off.
+    ``slabs`` lists (slices' thickness in mm, share of the way from the feet to the head); angles in degrees, lengths
+    in mm; ``base_hu`` is added towards the skull base.
+    ``noise_hu`` is the SD in a 0.5 mm pixel of a 5 mm slice, ``kernel_per_mm`` where the kernel's noise spectrum
+    falls off.
     """
 
     slabs: tuple[tuple[float, float], ...]
@@ -46,26 +47,40 @@ class ScannerParameters:
 
 def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> ScannerParameters:
     """Draw an acquisition; ``one_affine`` keeps to one slab, as NIfTI needs."""
-    thickness = float(rng.choice([2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
-                                 p=[0.05, 0.07, 0.07, 0.53, 0.09, 0.06, 0.06, 0.07]))
+    thickness = float(
+        rng.choice([2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], p=[0.05, 0.07, 0.07, 0.53, 0.09, 0.06, 0.06, 0.07])
+    )
     slabs: tuple[tuple[float, float], ...] = ((thickness, 1.0),)
     if not one_affine and rng.random() < 0.12:
-        slabs = ((float(rng.choice([3.0, 4.0, 5.0])), float(rng.uniform(0.3, 0.45))), (float(rng.choice([7.0, 8.0, 9.0])), 1.0))
+        slabs = (
+            (float(rng.choice([3.0, 4.0, 5.0])), float(rng.uniform(0.3, 0.45))),
+            (float(rng.choice([7.0, 8.0, 9.0])), 1.0),
+        )
     tilt = 0.0 if rng.random() < 0.35 else float(rng.uniform(-20, 25))
     roll, yaw = (float(np.clip(rng.normal(0, 4.5), -12, 12)) for _ in range(2))
     return ScannerParameters(
-        slabs=slabs, tilt_deg=tilt, rotation_deg=(float(np.clip(rng.normal(0, 7), -16, 16)), roll, yaw),
+        slabs=slabs,
+        tilt_deg=tilt,
+        rotation_deg=(float(np.clip(rng.normal(0, 7), -16, 16)), roll, yaw),
         centre_mm=(float(rng.normal(0, 7)), float(rng.normal(0, 9)), float(rng.normal(0, 40))),
-        start_mm=float(rng.uniform(-86, -62)), stop_mm=float(rng.uniform(84, 98)),
-        field_of_view_mm=float(rng.uniform(226, 256)), matrix=matrix, offset_hu=float(np.clip(rng.normal(0, 1.8), -4, 4)),
-        noise_hu=float(rng.uniform(2.5, 5.5)), kernel_per_mm=float(rng.uniform(0.3, 0.5)),
-        rim_hu=float(rng.uniform(1, 12)), rim_mm=float(rng.uniform(2.5, 7)), streak_hu=float(rng.uniform(0, 9)),
-        cupping_hu=float(rng.normal(0, 1.2)), base_hu=float(rng.uniform(-2, 3)), headrest=bool(rng.random() < 0.8),
+        start_mm=float(rng.uniform(-86, -62)),
+        stop_mm=float(rng.uniform(84, 98)),
+        field_of_view_mm=float(rng.uniform(226, 256)),
+        matrix=matrix,
+        offset_hu=float(np.clip(rng.normal(0, 1.8), -4, 4)),
+        noise_hu=float(rng.uniform(2.5, 5.5)),
+        kernel_per_mm=float(rng.uniform(0.3, 0.5)),
+        rim_hu=float(rng.uniform(1, 12)),
+        rim_mm=float(rng.uniform(2.5, 7)),
+        streak_hu=float(rng.uniform(0, 9)),
+        cupping_hu=float(rng.normal(0, 1.2)),
+        base_hu=float(rng.uniform(-2, 3)),
+        headrest=bool(rng.random() < 0.8),
     )
 
 
 def slice_geometry(scanner: ScannerParameters) -> tuple[FloatArray, FloatArray]:
-    """Affines (slices, 4, 4) and thickness (slices,) in mm, feet to head; the table moves along z, the planes are tilted."""
+    """Affines (slices, 4, 4) and thickness (slices,) in mm, feet to head; the table moves along z."""
     tilt = np.radians(scanner.tilt_deg)
     spacing = scanner.field_of_view_mm / scanner.matrix
     span = scanner.stop_mm - scanner.start_mm
@@ -86,7 +101,13 @@ def slice_geometry(scanner: ScannerParameters) -> tuple[FloatArray, FloatArray]:
 
 
 def scan(
-    rng: np.random.Generator, scanner: ScannerParameters, head: Head, tissue: Field, lesion: Field, warp_mm: Field, atlas: Atlas
+    rng: np.random.Generator,
+    scanner: ScannerParameters,
+    head: Head,
+    tissue: Field,
+    lesion: Field,
+    warp_mm: Field,
+    atlas: Atlas,
 ) -> tuple[Volume, NDArray[np.bool_]]:
     """Acquire the head: the volume as it leaves the scanner, and the infarct's mask (slices, rows, columns)."""
     affines, thickness = slice_geometry(scanner)
@@ -97,8 +118,19 @@ def scan(
     fields = np.empty((*atlas.shape, 6), dtype=np.float32)
     for channel, field in enumerate((atlas.envelope, tissue, lesion, head.skull_mm, atlas.skin, head.face)):
         fields[..., channel] = field
-    hu, share = render_slices(fields, warp_mm, float(WARP_STEP), STEP_MM, to_grid, offsets, scanner.matrix, scanner.matrix,
-                              head.rim_mm, scanner.rim_hu, scanner.rim_mm)
+    hu, share = render_slices(
+        fields,
+        warp_mm,
+        float(WARP_STEP),
+        STEP_MM,
+        to_grid,
+        offsets,
+        scanner.matrix,
+        scanner.matrix,
+        head.rim_mm,
+        scanner.rim_hu,
+        scanner.rim_mm,
+    )
     inside = hu > -300
     hu += scanner.offset_hu * inside
     _beam_hardening(hu, to_grid, scanner, atlas)
@@ -130,7 +162,7 @@ def _beam_hardening(hu: NDArray[np.float32], to_grid: FloatArray, scanner: Scann
     for k in range(n):
         x, y, z = (to_grid[k, a, 0] * c + to_grid[k, a, 1] * r + to_grid[k, a, 3] for a in range(3))
         x, y, z = (v * STEP_MM + o for v, o in zip((x, y, z), atlas.origin, strict=True))
-        band = np.exp(-((y + 24) / 7) ** 2 - ((z + 36) / 9) ** 2) * (np.abs(x) < 45)
+        band = np.exp(-(((y + 24) / 7) ** 2) - ((z + 36) / 9) ** 2) * (np.abs(x) < 45)
         bowl = ((x / 65) ** 2 + ((y + 18) / 85) ** 2) * scanner.cupping_hu
         low_bright = scanner.base_hu * np.clip((-24 - z) / 25, 0, 1)
         soft = (hu[k] > -200) & (hu[k] < 200)

@@ -27,7 +27,8 @@ class StrokeParameters:
 def territory_mask(atlas: Atlas, territory: str, side: int) -> NDArray[np.bool_]:
     """Where ``territory`` may infarct on one side, (x, y, z).
 
-    Boxes and planes in MNI mm after the usual maps (Tatu et al., Neurology 1998, 10.1212/WNL.50.6.1699); left and right alike.
+    Boxes and planes in MNI mm after the usual maps (Tatu et al., Neurology 1998, 10.1212/WNL.50.6.1699); left and
+    right alike.
     """
     x, y, z = atlas.axes()
     lateral = np.abs(x)
@@ -44,11 +45,17 @@ def territory_mask(atlas: Atlas, territory: str, side: int) -> NDArray[np.bool_]
     deep = (lateral > 9) & (lateral < 33) & (y > -22) & (y < 24) & (z > -8) & (z < 28)
     choroidal = (lateral > 17) & (lateral < 28) & (y > -27) & (y < -6) & (z > -4) & (z < 16)
     mca = ~cerebellum & ~stem & ~aca & ~pca & (z > -40) & (lateral > 12)
-    superior = mca & ~deep & ((y > -20) | (z > 32)) & (z > -4)
+    superior = mca & ~deep & (((y > -20) & (z > -4)) | (z > 32) | (y > 22))
     regions = {
-        "MCA trunk": mca, "MCA superior division": superior, "MCA inferior division": mca & ~deep & ~superior,
-        "lenticulostriate": deep & ~thalamus, "ACA": aca, "PCA": pca, "anterior choroidal": choroidal,
-        "cerebellar": cerebellum, "brainstem": stem,
+        "MCA trunk": mca,
+        "MCA superior division": superior,
+        "MCA inferior division": mca & ~deep & ~superior,
+        "lenticulostriate": deep & ~thalamus,
+        "ACA": aca,
+        "PCA": pca,
+        "anterior choroidal": choroidal,
+        "cerebellar": cerebellum,
+        "brainstem": stem,
     }
     return np.asarray(tissue & regions[territory])
 
@@ -56,8 +63,8 @@ def territory_mask(atlas: Atlas, territory: str, side: int) -> NDArray[np.bool_]
 def grow_lesion(rng: np.random.Generator, stroke: StrokeParameters, head: Head, atlas: Atlas) -> Field:
     """The infarct as a share 0–1 a voxel, (x, y, z), of ``volume_ml`` in the person's own size.
 
-    Noise-roughened distance to a seed, cut where the volume is reached; the seed lies nearer to the cortex the greater the
-    cortical share.
+    Noise-roughened distance to a seed, cut where the volume is reached; the seed lies nearer to the cortex the
+    greater the cortical share.
     """
     allowed = territory_mask(atlas, stroke.territory, stroke.side) & (head.csf < 0.75)
     flat = np.flatnonzero(allowed)
@@ -66,8 +73,10 @@ def grow_lesion(rng: np.random.Generator, stroke: StrokeParameters, head: Head, 
     near = np.flatnonzero(np.abs(depth - wanted) <= max(2.0, float(np.partition(np.abs(depth - wanted), 50)[50])))
     seed = np.unravel_index(int(flat[near[rng.integers(near.size)]]), atlas.shape)
     stretch = rng.uniform(0.75, 1.35, 3)
-    axes = [(np.arange(n, dtype=np.float32) - int(s)) * np.float32(STEP_MM * k)
-            for n, s, k in zip(atlas.shape, seed, stretch, strict=True)]
+    axes = [
+        (np.arange(n, dtype=np.float32) - int(s)) * np.float32(STEP_MM * k)
+        for n, s, k in zip(atlas.shape, seed, stretch, strict=True)
+    ]
     square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2][None, None, :] ** 2
     radius = (stroke.volume_ml * 1000 * 0.75 / np.pi) ** (1 / 3)
     rough = 0.28 * smooth_noise(rng, 4.0) + 0.14 * smooth_noise(rng, 2.0)
@@ -108,8 +117,10 @@ def push(stroke: StrokeParameters, head: Head, lesion: Field, atlas: Atlas) -> F
     if stroke.mass_effect_mm < 0.3:
         return head.warp_mm
     weight = lesion.sum()
-    centre = [float((lesion.sum(axis=tuple(a for a in range(3) if a != k)) * np.arange(n)).sum() / weight)
-              for k, n in enumerate(atlas.shape)]
+    centre = [
+        float((lesion.sum(axis=tuple(a for a in range(3) if a != k)) * np.arange(n)).sum() / weight)
+        for k, n in enumerate(atlas.shape)
+    ]
     nodes = np.indices(head.warp_mm.shape[:3], dtype=np.float32) * WARP_STEP * STEP_MM
     dy, dz = nodes[1] - centre[1] * STEP_MM, nodes[2] - centre[2] * STEP_MM
     x_mm = nodes[0] + atlas.origin[0]

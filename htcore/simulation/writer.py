@@ -56,7 +56,8 @@ def write_nifti(path: Path, volume: Volume) -> None:
 def write_mask(path: Path, mask: NDArray[np.bool_], volume: Volume) -> None:
     """Write the infarct's mask in the volume's own pixel order (slice order feet to head).
 
-    A scan in two slabs has no single affine; the first slab's then stands in the header and pixels, not millimetres, match.
+    A scan in two slabs has no single affine; the first slab's then stands in the header and pixels, not millimetres,
+    match.
     """
     try:
         affine = uniform_affine(volume)
@@ -96,21 +97,54 @@ def _slice(volume: Volume, number: int, name: str, uids: list[str], uid: str, ke
     row_mm, column_mm = float(np.linalg.norm(affine[:3, 1])), float(np.linalg.norm(affine[:3, 0]))
     when = _EPOCH + timedelta(seconds=number)
     values: dict[str, Any] = {
-        "SOPClassUID": CTImageStorage, "SOPInstanceUID": uid, "StudyInstanceUID": uids[0], "SeriesInstanceUID": uids[1],
-        "FrameOfReferenceUID": uids[2], "ImageType": ["DERIVED", "PRIMARY", "AXIAL", "SIMULATED"], "Modality": "CT",
-        "Manufacturer": "HTCORE", "ManufacturerModelName": "HTCORE SIMULATED SCANNER", "PatientName": f"SIMULATED^{name}",
-        "PatientID": name, "PatientIdentityRemoved": "YES", "PatientBirthDate": "", "PatientSex": "",
-        "StudyDate": when.strftime("%Y%m%d"), "StudyTime": _EPOCH.strftime("%H%M%S"), "ContentTime": when.strftime("%H%M%S"),
-        "AccessionNumber": "", "ReferringPhysicianName": "", "StudyID": "1", "SeriesNumber": 2, "AcquisitionNumber": 1,
-        "StudyDescription": "SIMULATED head CT", "SeriesDescription": "SIMULATED plain head", "BodyPartExamined": "HEAD",
-        "InstanceNumber": number + 1, "PatientPosition": "HFS", "PositionReferenceIndicator": "", "KVP": "120",
-        "ConvolutionKernel": kernel, "SliceThickness": _ds(float(volume.thickness_mm[number])),
-        "GantryDetectorTilt": _ds(volume.tilt_deg), "PixelSpacing": [_ds(row_mm), _ds(column_mm)],
+        "SOPClassUID": CTImageStorage,
+        "SOPInstanceUID": uid,
+        "StudyInstanceUID": uids[0],
+        "SeriesInstanceUID": uids[1],
+        "FrameOfReferenceUID": uids[2],
+        "ImageType": ["DERIVED", "PRIMARY", "AXIAL", "SIMULATED"],
+        "Modality": "CT",
+        "Manufacturer": "HTCORE",
+        "ManufacturerModelName": "HTCORE SIMULATED SCANNER",
+        "PatientName": f"SIMULATED^{name}",
+        "PatientID": name,
+        "PatientIdentityRemoved": "YES",
+        "PatientBirthDate": "",
+        "PatientSex": "",
+        "StudyDate": when.strftime("%Y%m%d"),
+        "StudyTime": _EPOCH.strftime("%H%M%S"),
+        "ContentTime": when.strftime("%H%M%S"),
+        "AccessionNumber": "",
+        "ReferringPhysicianName": "",
+        "StudyID": "1",
+        "SeriesNumber": 2,
+        "AcquisitionNumber": 1,
+        "StudyDescription": "SIMULATED head CT",
+        "SeriesDescription": "SIMULATED plain head",
+        "BodyPartExamined": "HEAD",
+        "InstanceNumber": number + 1,
+        "PatientPosition": "HFS",
+        "PositionReferenceIndicator": "",
+        "KVP": "120",
+        "ConvolutionKernel": kernel,
+        "SliceThickness": _ds(float(volume.thickness_mm[number])),
+        "GantryDetectorTilt": _ds(volume.tilt_deg),
+        "PixelSpacing": [_ds(row_mm), _ds(column_mm)],
         "ImageOrientationPatient": [_ds(v) for v in (*(affine[:3, 0] / column_mm), *(affine[:3, 1] / row_mm))],
-        "ImagePositionPatient": [_ds(v) for v in affine[:3, 3]], "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2", "Rows": rows, "Columns": columns, "BitsAllocated": 16, "BitsStored": 16,
-        "HighBit": 15, "PixelRepresentation": 1, "RescaleIntercept": "0", "RescaleSlope": "1", "RescaleType": "HU",
-        "WindowCenter": "40", "WindowWidth": "80",
+        "ImagePositionPatient": [_ds(v) for v in affine[:3, 3]],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": rows,
+        "Columns": columns,
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 1,
+        "RescaleIntercept": "0",
+        "RescaleSlope": "1",
+        "RescaleType": "HU",
+        "WindowCenter": "40",
+        "WindowWidth": "80",
     }
     for keyword, value in values.items():
         setattr(out, keyword, value)

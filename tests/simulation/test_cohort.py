@@ -47,8 +47,16 @@ def test_preset_has_exactly_the_papers_counts() -> None:
 def test_tables_follow_the_contract(small: Path) -> None:
     rows, truth = table(small / "cohort.csv"), table(small / "truth.csv")
     assert list(rows[0])[:6] == ["patient_id", "scan_id", "path", "ht", "ht_grade", "onset_to_ct_h"]
-    assert list(truth[0])[:8] == ["patient_id", "scan_id", "p_ht", "p_ht_image", "lesion_volume_ml", "lesion_side", "territory",
-                                  "mask_path"]
+    assert list(truth[0])[:8] == [
+        "patient_id",
+        "scan_id",
+        "p_ht",
+        "p_ht_image",
+        "lesion_volume_ml",
+        "lesion_side",
+        "territory",
+        "mask_path",
+    ]
     for row, true in zip(rows, truth, strict=True):
         assert row["scan_id"] == true["scan_id"]
         assert bool(row["ht_grade"]) == (row["ht"] == "1")
@@ -102,8 +110,18 @@ def test_folder_with_content_is_refused_and_untouched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"patients": 0}, {"patients": -3}, {"prevalence": 0.0}, {"prevalence": 1.0}, {"seed": -1}, {"matrix": 8}, {"format": "png"},
-     {"preset": "other"}, {"preset": "zhang2026", "patients": 10}, {"repeat_share": 1.5}],
+    [
+        {"patients": 0},
+        {"patients": -3},
+        {"prevalence": 0.0},
+        {"prevalence": 1.0},
+        {"seed": -1},
+        {"matrix": 8},
+        {"format": "png"},
+        {"preset": "other"},
+        {"preset": "zhang2026", "patients": 10},
+        {"repeat_share": 1.5},
+    ],
 )
 def test_impossible_parameters_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):

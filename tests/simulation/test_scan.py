@@ -14,8 +14,17 @@ from htcore.types import Volume
 
 
 def factors(**changes: float) -> ImageFactors:
-    values = {"territory": 2, "side": 1, "volume_ml": 60.0, "depth_hu": 10.0, "cortical_share": 0.6, "artery_sign": 0.0,
-              "leukoaraiosis": 0.2, "atrophy": 0.3, "mass_effect_mm": 0.0} | changes
+    values = {
+        "territory": 2,
+        "side": 1,
+        "volume_ml": 60.0,
+        "depth_hu": 10.0,
+        "cortical_share": 0.6,
+        "artery_sign": 0.0,
+        "leukoaraiosis": 0.2,
+        "atrophy": 0.3,
+        "mass_effect_mm": 0.0,
+    } | changes
     return ImageFactors(**{k: np.array([v]) for k, v in values.items()})  # type: ignore[arg-type]
 
 
@@ -67,7 +76,7 @@ def test_outside_the_infarct_nothing_changes() -> None:
 
 def test_swelling_moves_the_midline_away_from_the_infarct() -> None:
     still, mask, _ = render(factors())
-    pushed, pushed_mask, _ = render(factors(mass_effect_mm=8.0))
+    pushed, _, _ = render(factors(mass_effect_mm=8.0))
     moved = (np.abs(still.hu.astype(int) - pushed.hu) > 6).sum()
     assert moved > mask.sum() / 4
 
