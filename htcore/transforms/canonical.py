@@ -32,7 +32,8 @@ def prepare(volume: Volume) -> ModelInput:
     RefusedError
         With code ``no_brain`` where less than 250 mL of tissue lies inside bone.
     """
-    stack = stack_from(volume.hu, volume, pixel_mm=2.0, slice_mm=2.5)
+    scanned = np.maximum(volume.hu, np.int16(AIR_HU))  # padding must not pull its neighbours down
+    stack = stack_from(scanned, volume, pixel_mm=2.0, slice_mm=2.5)
     hu, origin = _scanner_grid(stack)
     brain = brain_mask(hu, _COARSE_MM)
     brain_ml = float(brain.sum()) * _COARSE_MM**3 / 1000.0
