@@ -1,0 +1,250 @@
+"""A model as a folder: weights, configuration, calibration, validation predictions, card; read as data, never as code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from scipy.special import expit
+
+from htcore import transforms
+from htcore.errors import BundleError, HtcoreError, UsageError
+from htcore.networks import LesionGatedResNet, NetworkConfig, build
+from htcore.types import ModelIdentity
+
+SCHEMA = 1
+_WEIGHTS, _CONFIG, _CALIBRATION = "weights.safetensors", "config.json", "calibration.json"
+_VALIDATION, _LOG, _CARD, _HASHES = "validation.parquet", "training_log.csv", "card.md", "hashes.json"
+FILES = (_WEIGHTS, _CONFIG, _CALIBRATION, _VALIDATION, _LOG, _CARD)
+_RESTORE = "restore the model's folder from its source, or train it again"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt scaling: P = expit(slope · logit + intercept), with the same fitted on resampled patients.
+
+    Attributes
+    ----------
+    resamples : pairs (slope, intercept)
+    threshold : float
+        Probability of the decision threshold, at ``prevalence``.
+    prevalence : float
+        Share of calibration scans with HT: the population the probabilities hold for.
+    n_patients, n_scans : int
+        What it was fitted on.
+    """
+
+    slope: float
+    intercept: float
+    resamples: tuple[tuple[float, float], ...]
+    threshold: float
+    prevalence: float
+    n_patients: int
+    n_scans: int
+
+    def probability(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities, any shape."""
+        return np.asarray(expit(self.slope * np.asarray(logits, dtype=np.float64) + self.intercept))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return {**vars(self), "resamples": [list(pair) for pair in self.resamples]}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Calibration:
+        """The inverse of `to_json`."""
+        pairs = tuple((float(a), float(b)) for a, b in values["resamples"])
+        return cls(**{**values, "resamples": pairs})
+
+
+@dataclass(frozen=True, eq=False)
+class BundleContents:
+    """What goes into a new bundle.
+
+    Attributes
+    ----------
+    validation : one row a scan: patient_id, scan_id, part, ht, logit, probability, and what is known of the patient.
+    training_data : str
+        What the network was trained on, in a sentence for people.
+    training : plain values of the training's parameters, for the record.
+    """
+
+    network: LesionGatedResNet
+    calibration: Calibration
+    validation: pd.DataFrame
+    card: str
+    training_log: str
+    training_data: str
+    simulated: bool
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+class Bundle:
+    """A verified bundle. Its networks are in evaluation mode and never change: threads may share them."""
+
+    def __init__(self, path: Path, identity: ModelIdentity, config: NetworkConfig, calibration: Calibration) -> None:
+        self.path = path
+        self.identity = identity
+        self.config = config
+        self.calibration = calibration
+        self._networks: dict[str, LesionGatedResNet] = {}
+        self._lock = threading.Lock()
+
+    def network(self, device: torch.device) -> LesionGatedResNet:
+        """The network on ``device``, made at the first call."""
+        with self._lock:
+            if str(device) not in self._networks:
+                self._networks[str(device)] = self._load().to(device)
+            return self._networks[str(device)]
+
+    def _load(self) -> LesionGatedResNet:
+        try:
+            network = build(self.config)
+            network.load_state_dict(load_file(self.path / _WEIGHTS))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise BundleError(f"The model's weights do not fit its configuration: {_RESTORE}.") from error
+        return network.eval().requires_grad_(False)
+
+    @property
+    def validation(self) -> pd.DataFrame:
+        """Predictions on patients that never trained the network, as `BundleContents` describes them."""
+        return pd.read_parquet(self.path / _VALIDATION)
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return (self.path / _CARD).read_text(encoding="utf-8")
+
+    @property
+    def training_log(self) -> pd.DataFrame:
+        """One row an epoch."""
+        return pd.read_csv(self.path / _LOG)
+
+
+def save_bundle(out: Path, contents: BundleContents) -> Bundle:
+    """Write the folder ``out``, all or nothing, and load it back.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` exists.
+    BundleError
+        If it cannot be written.
+    """
+    if out.exists():
+        raise UsageError("The model's folder exists already: choose another id or delete the folder.")
+    partial = out.with_name(f"{out.name}.writing")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write_files(partial, out.name, contents)
+        os.replace(partial, out)
+    except OSError as error:
+        raise BundleError("The model could not be written: free disk space or choose another folder.") from error
+    return load_bundle(out)
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle: every file's hash, the schema's and the transforms' version.
+
+    Raises
+    ------
+    BundleError
+        With code ``bundle_missing``, ``bundle_damaged`` or ``bundle_version``.
+    """
+    if not (path / _HASHES).is_file():
+        raise BundleError(f"There is no model in the given folder: {_RESTORE}.", code="bundle_missing")
+    hashes = _read_json(path / _HASHES)
+    for name in FILES:
+        file = path / name
+        if not file.is_file():
+            raise BundleError(f"The model lacks its {name}: {_RESTORE}.", code="bundle_missing")
+        if hashes.get(name) != _sha256(file):
+            raise BundleError(f"The model's {name} was changed or damaged: {_RESTORE}.", code="bundle_damaged")
+    config = _read_json(path / _CONFIG)
+    _check_versions(config)
+    try:
+        network = NetworkConfig.from_json(config["network"])
+        calibration = Calibration.from_json(_read_json(path / _CALIBRATION))
+        identity = ModelIdentity(
+            config["id"], hashes[_WEIGHTS], str(config["training_data"]), bool(config["simulated"])
+        )
+    except (KeyError, TypeError, ValueError, HtcoreError) as error:
+        raise BundleError(f"The model's configuration is incomplete: {_RESTORE}.", code="bundle_damaged") from error
+    return Bundle(path, identity, network, calibration)
+
+
+def list_bundles(models_dir: Path) -> tuple[str, ...]:
+    """Ids of the bundles in a folder, sorted; not yet verified."""
+    if not models_dir.is_dir():
+        return ()
+    hidden = (".writing", ".training")
+    found = (path.parent for path in models_dir.glob(f"*/{_HASHES}"))
+    return tuple(sorted(folder.name for folder in found if not folder.name.endswith(hidden)))
+
+
+def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
+    tensors = {name: value.detach().cpu().contiguous() for name, value in contents.network.state_dict().items()}
+    save_file(tensors, folder / _WEIGHTS)
+    config = {
+        "schema": SCHEMA,
+        "id": model_id,
+        "network": contents.network.config.to_json(),
+        "transforms_version": transforms.VERSION,
+        "training_data": contents.training_data,
+        "simulated": contents.simulated,
+        "threshold": contents.calibration.threshold,
+        "prevalence": contents.calibration.prevalence,
+        "training": contents.training,
+    }
+    _write_text(folder / _CONFIG, json.dumps(config, indent=1, allow_nan=False))
+    _write_text(folder / _CALIBRATION, json.dumps(contents.calibration.to_json(), allow_nan=False))
+    contents.validation.to_parquet(folder / _VALIDATION, index=False)
+    _write_text(folder / _LOG, contents.training_log)
+    _write_text(folder / _CARD, contents.card)
+    _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in FILES}, indent=1))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("utf-8"))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"The model's {path.name} cannot be read: {_RESTORE}.", code="bundle_damaged") from error
+    if not isinstance(values, dict):
+        raise BundleError(f"The model's {path.name} holds no settings: {_RESTORE}.", code="bundle_damaged")
+    return values
+
+
+def _check_versions(config: dict[str, Any]) -> None:
+    schema = config.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise BundleError(
+            f"The model was written by a newer version (schema {schema}, this is {SCHEMA}): update the software.",
+            code="bundle_version",
+        )
+    if config.get("transforms_version") != transforms.VERSION:
+        raise BundleError(
+            f"The model was trained with version {config.get('transforms_version')} of the image preparation, this is "
+            f"{transforms.VERSION}: use the software it came with, or train it again.",
+            code="bundle_version",
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,58 @@
+"""One forward pass, as numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from htcore.bundle import Bundle
+from htcore.errors import BundleError
+from htcore.networks import LesionGatedResNet
+from htcore.types import ModelInput
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkResult:
+    """What the network says about one scan.
+
+    Attributes
+    ----------
+    logit : float
+        Log-odds before calibration; ``contributions.sum() + bias``.
+    lesion : float32, shape of the grid
+        Probability of acute infarct, 0 outside the brain.
+    contributions : float32, shape (slices, rows / 2, columns / 2)
+        Share of the logit of each 2 x 2 block of the grid.
+    """
+
+    logit: float
+    lesion: NDArray[np.float32]
+    contributions: NDArray[np.float32]
+    bias: float
+
+
+def predict(bundle: Bundle, model_input: ModelInput, device: torch.device | None = None) -> NetworkResult:
+    """Run the bundle's network on one scan. Keeps no state: threads may share a bundle.
+
+    Raises
+    ------
+    BundleError
+        If the network gives something that is no number.
+    """
+    return run_network(bundle.network(device or torch.device("cpu")), model_input)
+
+
+def run_network(network: LesionGatedResNet, model_input: ModelInput) -> NetworkResult:
+    """As `predict`, with a network in evaluation mode on its device."""
+    device = network.classifier.weight.device
+    with torch.inference_mode():
+        output = network(torch.from_numpy(np.ascontiguousarray(model_input.channels)).unsqueeze(0).to(device))
+        lesion = torch.sigmoid(output.lesion_logits[0]).cpu().numpy() * model_input.brain
+        contributions = output.contributions[0].cpu().numpy()
+        logit, bias = float(output.logit[0]), float(output.bias)
+    if not (np.isfinite(logit) and np.isfinite(contributions).all() and np.isfinite(lesion).all()):
+        raise BundleError("The network gave something that is no number: restore the model's folder or train it again.")
+    return NetworkResult(logit, lesion.astype(np.float32), contributions.astype(np.float32), bias)

@@ -1,0 +1,185 @@
+"""Scans prepared once and kept, so that an epoch reads arrays and not DICOM."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from htcore import quality
+from htcore.dicom import read_study
+from htcore.errors import CohortError, HtcoreError
+from htcore.training.batches import ScanArrays
+from htcore.training.cohort import CohortScan
+from htcore.transforms import VERSION, mask_to_grid, prepare
+from htcore.types import CanonicalGrid, ModelInput, Volume
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage, how much is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """A cohort's scan with its prepared arrays on disk."""
+
+    scan: CohortScan
+    file: Path
+    thickness_mm: float
+
+    def arrays(self) -> ScanArrays:
+        """Channels and lesion as float16."""
+        with np.load(self.file, allow_pickle=False) as stored:
+            return ScanArrays(stored["channels"], stored["lesion"] if "lesion" in stored.files else None)
+
+    def model_input(self) -> ModelInput:
+        """The network's input; channels carry float16 precision."""
+        with np.load(self.file, allow_pickle=False) as stored:
+            channels = stored["channels"].astype(np.float32)
+            slices, _, rows, columns = channels.shape
+            grid = CanonicalGrid((slices, rows, columns), stored["affine"])
+            return ModelInput(channels, stored["brain"], grid, ("from the cache of prepared scans",))
+
+
+@dataclass(frozen=True)
+class RefusedScan:
+    """A scan left out, with the reason in words; ``row`` counts within the scans given, from 1."""
+
+    row: int
+    code: str
+    message: str
+
+
+def prepare_scans(
+    scans: tuple[CohortScan, ...], cache: Path, workers: int = 1, progress: Progress | None = None
+) -> tuple[tuple[PreparedScan, ...], tuple[RefusedScan, ...]]:
+    """Read, check, prepare and keep every scan; those the reader or the quality gate refuses are listed and left out.
+
+    Raises
+    ------
+    CohortError
+        If no scan is left, or the cache cannot be written.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    tell = progress or (lambda stage, done, total: None)
+    prepared: list[PreparedScan] = []
+    refused: list[RefusedScan] = []
+    jobs = [(row, scan, cache) for row, scan in enumerate(scans, start=1)]
+    if workers > 1:
+        # Fresh processes: a fork of one that has run torch threads may hang.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            _collect(pool.map(_prepare_one, jobs, chunksize=4), prepared, refused, len(jobs), tell)
+    else:
+        _collect(map(_prepare_one, jobs), prepared, refused, len(jobs), tell)
+    if not prepared:
+        reasons = "; ".join(f"{n} × {code}" for code, n in Counter(entry.code for entry in refused).most_common())
+        raise CohortError(
+            f"No scan of the cohort could be used ({reasons}): check the paths and the quality of the scans."
+        )
+    return tuple(prepared), tuple(refused)
+
+
+def _collect(
+    results: Iterable[PreparedScan | RefusedScan],
+    prepared: list[PreparedScan],
+    refused: list[RefusedScan],
+    total: int,
+    tell: Progress,
+) -> None:
+    for done, result in enumerate(results, start=1):
+        if isinstance(result, PreparedScan):
+            prepared.append(result)
+        else:
+            refused.append(result)
+        tell("prepare", done, total)
+
+
+def _prepare_one(job: tuple[int, CohortScan, Path]) -> PreparedScan | RefusedScan:
+    row, scan, cache = job
+    file = cache / f"{_content_key(scan)}.npz"
+    try:
+        if not file.exists():
+            _write(file, scan)
+        with np.load(file, allow_pickle=False) as stored:
+            return PreparedScan(scan, file, float(stored["thickness_mm"]))
+    except CohortError:
+        raise
+    except HtcoreError as error:
+        return RefusedScan(row, error.code, str(error))
+    except (ValueError, BadZipFile, EOFError) as error:
+        raise CohortError("The cache of prepared scans is damaged: delete its folder and start again.") from error
+    except OSError as error:
+        raise CohortError(
+            "The cache of prepared scans cannot be written or read: free disk space, start again."
+        ) from error
+
+
+def _write(file: Path, scan: CohortScan) -> None:
+    volume, receipt = read_study(scan.path)
+    report = quality.check(volume, receipt)
+    if report.verdict == "refuse":
+        finding = next(entry for entry in report.findings if entry.severity == "refuse")
+        raise HtcoreError(finding.message, code=finding.code)
+    model_input = prepare(volume)
+    arrays: dict[str, NDArray[np.generic]] = {
+        "channels": model_input.channels.astype(np.float16),
+        "brain": model_input.brain,
+        "affine": model_input.grid.affine,
+        "thickness_mm": np.asarray(np.median(volume.thickness_mm)),
+    }
+    if scan.mask_path is not None:
+        mask = read_mask(scan.mask_path, volume)
+        arrays["lesion"] = mask_to_grid(mask, volume, model_input.grid).astype(np.float16)
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    os.replace(partial, file)
+
+
+def read_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
+    """An infarct mask from NIfTI on the scan's own voxels, any axis turned round; bool (slices, rows, columns).
+
+    Raises
+    ------
+    CohortError
+        If the file cannot be read or has another shape than the scan.
+    """
+    try:
+        image: Any = nibabel.load(path)
+        data = np.asarray(image.dataobj)
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+        raise CohortError("A lesion mask could not be read: NIfTI on the scan's own voxels is expected.") from error
+    data = data.reshape(data.shape[:3])
+    axes = np.asarray(image.affine)[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # NIfTI is RAS, the volume LPS
+    for axis in range(3):
+        if float(axes[:, axis] @ volume.affines[0, :3, axis]) < 0:
+            data = np.flip(data, axis)
+    mask = np.transpose(data, (2, 1, 0)) > 0.5
+    if mask.shape != volume.shape:
+        raise CohortError(
+            f"A lesion mask has {mask.shape} slices, rows and columns where its scan has {volume.shape}: "
+            "save the mask on the scan's own voxels."
+        )
+    return np.asarray(mask, dtype=np.bool_)
+
+
+def _content_key(scan: CohortScan) -> str:
+    """Hash of the study's bytes, the mask's, and the version of the transforms."""
+    digest = hashlib.sha256(f"transforms {VERSION}".encode())
+    files = sorted(path for path in scan.path.rglob("*") if path.is_file()) if scan.path.is_dir() else [scan.path]
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    if scan.mask_path is not None:
+        digest.update(b"mask")
+        digest.update(hashlib.sha256(scan.mask_path.read_bytes()).digest())
+    return digest.hexdigest()[:32]
