@@ -153,6 +153,8 @@ def save_bundle(out: Path, contents: BundleContents) -> Bundle:
         os.replace(partial, out)
     except OSError as error:
         raise BundleError("The model could not be written: free disk space or choose another folder.") from error
+    except ValueError as error:  # JSON without NaN
+        raise BundleError("The model holds something that is no number: train it again.") from error
     return load_bundle(out)
 
 

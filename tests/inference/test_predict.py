@@ -1,0 +1,73 @@
+"""Prediction: same answer alone, in threads and after others; refuses what is no number."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
+from htcore.errors import BundleError, UsageError
+from htcore.inference import choose_device, predict
+from htcore.networks import NetworkConfig, build
+from htcore.types import CanonicalGrid, ModelInput
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        network = build(NetworkConfig())
+    calibration = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
+    contents = BundleContents(network, calibration, pd.DataFrame({"ht": [0]}), "", "epoch\n", "none", True)
+    return save_bundle(tmp_path_factory.mktemp("models") / "m", contents)
+
+
+def scan(seed: int) -> ModelInput:
+    rng = np.random.default_rng(seed)
+    channels = rng.normal(0, 0.3, (30, 6, 48, 40)).astype(np.float32)
+    brain = np.zeros((30, 48, 40), dtype=np.bool_)
+    brain[4:28, 6:42, 4:36] = True
+    channels[:, 5] = brain
+    return ModelInput(channels, brain, CanonicalGrid((30, 48, 40), np.diag([4.0, 4.0, 5.0, 1.0])), ())
+
+
+def test_result_adds_up_and_lesion_stays_in_the_brain(bundle: Bundle) -> None:
+    model_input = scan(0)
+    result = predict(bundle, model_input)
+    assert result.contributions.shape == (30, 24, 20) and result.lesion.shape == (30, 48, 40)
+    assert float(result.contributions.astype(np.float64).sum()) + result.bias == pytest.approx(result.logit, abs=1e-5)
+    assert float(result.lesion[~model_input.brain].max()) == 0.0 and float(result.lesion.max()) <= 1.0
+
+
+def test_threads_and_order_do_not_matter(bundle: Bundle) -> None:
+    scans = [scan(seed) for seed in range(4)]
+    alone = [predict(bundle, entry).logit for entry in scans]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda entry: predict(bundle, entry).logit, scans[::-1]))
+    np.testing.assert_allclose(together[::-1], alone, atol=1e-5)
+
+
+def test_what_is_no_number_is_refused(bundle: Bundle) -> None:
+    model_input = scan(1)
+    model_input.channels[3, 0, 20, 20] = np.nan
+    with pytest.raises(BundleError, match="no number"):
+        predict(bundle, model_input)
+
+
+def test_devices() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(UsageError, match="must be one of"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="choose cpu or auto"):
+            choose_device("cuda")
+
+
+def test_weights_lie_in_the_folder_as_data(bundle: Bundle) -> None:
+    assert {path.suffix for path in Path(bundle.path).iterdir()} == {".safetensors", ".json", ".parquet", ".csv", ".md"}

@@ -1,0 +1,133 @@
+"""A bundle comes back as it was written, or not at all."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from htcore import bundle as bundles
+from htcore.bundle import FILES, BundleContents, Calibration, list_bundles, load_bundle, save_bundle
+from htcore.errors import BundleError, UsageError
+from htcore.networks import NetworkConfig, build
+
+CALIBRATION = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.45, 0.4, 20, 25)
+
+
+def contents() -> BundleContents:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4)).eval()
+    table = pd.DataFrame({"patient_id": ["A", "B"], "ht": [0, 1], "logit": [-1.0, 1.0], "sex": ["F", None]})
+    return BundleContents(network, CALIBRATION, table, "# card – é\n", "epoch,loss\n1,0.5\n", "2 simulated scans", True)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_bundle(tmp_path / "m1", contents())
+    return tmp_path / "m1"
+
+
+def test_round_trip(saved: Path) -> None:
+    loaded, original = load_bundle(saved), contents()
+    assert loaded.identity.id == "m1" and loaded.identity.simulated
+    assert loaded.identity.weights_sha256 == json.loads((saved / "hashes.json").read_text())["weights.safetensors"]
+    assert loaded.calibration == CALIBRATION and loaded.card == original.card
+    assert loaded.training_log["loss"].tolist() == [0.5]
+    pd.testing.assert_frame_equal(loaded.validation, original.validation, check_dtype=False)
+    for name, value in original.network.state_dict().items():
+        assert torch.equal(loaded.network(torch.device("cpu")).state_dict()[name], value), name
+    assert not loaded.network(torch.device("cpu")).training
+
+
+def test_threads_get_one_network(saved: Path) -> None:
+    loaded, found = load_bundle(saved), []
+    threads = [threading.Thread(target=lambda: found.append(loaded.network(torch.device("cpu")))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(network) for network in found}) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_changed_byte_is_refused(saved: Path, name: str) -> None:
+    content = bytearray((saved / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (saved / name).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{name} was changed") as caught:
+        load_bundle(saved)
+    assert caught.value.code == "bundle_damaged" and str(saved) not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*FILES, "hashes.json"])
+def test_a_missing_file_is_refused(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(BundleError) as caught:
+        load_bundle(saved)
+    assert caught.value.code == "bundle_missing"
+
+
+def rewrite(saved: Path, **changes: object) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps({**config, **changes}))
+    hashes = json.loads((saved / "hashes.json").read_text())
+    hashes["config.json"] = bundles._sha256(saved / "config.json")
+    (saved / "hashes.json").write_text(json.dumps(hashes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"schema": 99}, "bundle_version"),
+        ({"schema": None}, "bundle_version"),
+        ({"transforms_version": "0"}, "bundle_version"),
+        ({"network": {"depth": 9}}, "bundle_damaged"),
+        ({"network": None}, "bundle_damaged"),
+    ],
+)
+def test_other_versions_and_settings_are_refused(saved: Path, changes: dict[str, object], code: str) -> None:
+    rewrite(saved, **changes)
+    with pytest.raises(BundleError) as caught:
+        load_bundle(saved)
+    assert caught.value.code == code
+
+
+def test_weights_of_another_size_are_refused(saved: Path) -> None:
+    rewrite(saved, network=NetworkConfig().to_json())
+    with pytest.raises(BundleError, match="do not fit"):
+        load_bundle(saved).network(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("text", ["not json", "[]", "\x00"])
+def test_hashes_that_are_no_json_are_refused(saved: Path, text: str) -> None:
+    (saved / "hashes.json").write_text(text)
+    with pytest.raises(BundleError):
+        load_bundle(saved)
+
+
+def test_nothing_is_written_over_and_listing_is_sorted(saved: Path) -> None:
+    with pytest.raises(UsageError, match="exists already"):
+        save_bundle(saved, contents())
+    save_bundle(saved.parent / "a0", contents())
+    (saved.parent / "half.training").mkdir()
+    assert list_bundles(saved.parent) == ("a0", "m1")
+    assert list_bundles(saved.parent / "nowhere") == ()
+
+
+def test_numbers_that_json_cannot_hold_do_not_leave_half_a_bundle(tmp_path: Path) -> None:
+    bad = replace(contents(), calibration=replace(CALIBRATION, slope=float("nan")))
+    with pytest.raises(BundleError, match="no number"):
+        save_bundle(tmp_path / "m", bad)
+    assert list_bundles(tmp_path) == ()
+
+
+def test_calibration_probability_by_hand() -> None:
+    # 1.2 · 1 − 0.1 = 1.1, expit 0.7502601.
+    assert CALIBRATION.probability(np.array([1.0]))[0] == pytest.approx(0.7502601, abs=1e-6)

@@ -1,0 +1,123 @@
+"""From a table to a bundle, with the preparation replaced by small arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from htcore.bundle import load_bundle
+from htcore.errors import CohortError, UsageError
+from htcore.networks import NetworkConfig
+from htcore.training import run
+from htcore.training.cache import PreparedScan, Progress, RefusedScan
+from htcore.training.cohort import CohortScan
+from htcore.training.loop import EpochLog, LoopParameters
+from htcore.training.run import TrainingParameters, standardised_factors, train
+from tests.training.blobs import BlobSource
+
+SMALL = TrainingParameters(
+    loop=LoopParameters(epochs=2, threads=1),
+    network=NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4, factors=6),
+    calibration_share=0.2,
+    device="cpu",
+)
+
+
+@pytest.fixture(autouse=True)
+def small_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(
+        scans: tuple[CohortScan, ...], cache: Path, workers: int = 1, progress: Progress | None = None
+    ) -> tuple[tuple[PreparedScan, ...], tuple[RefusedScan, ...]]:
+        cache.mkdir(parents=True, exist_ok=True)
+        source, out = BlobSource(1), []
+        for number, scan in enumerate(scans[:-1]):
+            source = BlobSource(1, seed=number)
+            file = cache / f"{number}.npz"
+            arrays = source.scans[0]
+            brain = arrays.channels[:, 5] > 0.5
+            np.savez(file, channels=arrays.channels, lesion=arrays.lesion, brain=brain, affine=np.eye(4))
+            out.append(PreparedScan(scan, file, 5.0))
+        return tuple(out), (RefusedScan(len(scans), "not_head", "No head."),)
+
+    monkeypatch.setattr(run, "prepare_scans", prepare)
+
+
+def write_cohort(folder: Path, n: int, simulated: bool = True, first: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    rows, truth = ["patient_id,scan_id,path,ht,age"], ["patient_id,scan_id,p_ht,p_ht_image,lesion_volume_ml,depth_hu"]
+    for index in range(n):
+        (folder / f"s{index}").mkdir()
+        rows.append(f"MRN{index},A{index},s{index},{index % 2},{50 + index}")
+        truth.append(f"MRN{index},A{index},0.{first + index + 10},0.5,{index + 1},{index % 4}")
+    (folder / "cohort.csv").write_text("\n".join(rows))
+    if simulated:
+        (folder / "truth.csv").write_text("\n".join(truth))
+    return folder / "cohort.csv"
+
+
+def test_simulated_cohort_with_a_validation_cohort(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 30)
+    validation = write_cohort(tmp_path / "b", 9, first=40)
+    told: list[tuple[str, int, int]] = []
+    parameters = TrainingParameters(**{**vars(SMALL), "validation_cohort": validation})
+    bundle = train(parameters, cohort, tmp_path / "models" / "m", lambda *args: told.append(args))
+    table = load_bundle(tmp_path / "models" / "m").validation
+    assert len(table) == 8 and set(table["part"]) == {"validation"}  # the last scan was refused
+    assert {"patient_id", "scan_id", "ht", "logit", "probability", "p_ht", "p_ht_image", "age"} <= set(table.columns)
+    expected = bundle.calibration.probability(table["logit"].to_numpy())
+    np.testing.assert_allclose(table["probability"], expected)
+    assert bundle.identity.simulated and "simulated" in bundle.identity.training_data
+    assert "simulated" in bundle.card and "1 × not_head" in bundle.card
+    assert told[-1] == ("train", 2, 2) and not (tmp_path / "models" / "m.training").exists()
+    assert len(bundle.training_log) == 2
+
+
+def test_a_hospitals_cohort_leaves_no_patient_number_behind(tmp_path: Path) -> None:
+    bundle = train(SMALL, write_cohort(tmp_path / "a", 24, simulated=False), tmp_path / "m")
+    assert not bundle.identity.simulated and set(bundle.validation["part"]) == {"calibration"}
+    assert "fitted on these same patients" in bundle.card
+    for path in bundle.path.iterdir():
+        assert b"MRN" not in path.read_bytes()
+    assert not any("MRN" in str(cell) or str(cell).startswith("A") for cell in bundle.validation.to_numpy().ravel())
+
+
+def test_killed_and_started_again_gives_the_same_weights(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    straight = train(SMALL, cohort, tmp_path / "straight")
+
+    def stop(log: EpochLog) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, cohort, tmp_path / "resumed", on_epoch=stop)
+    assert not (tmp_path / "resumed").exists()
+    logs: list[EpochLog] = []
+    resumed = train(SMALL, cohort, tmp_path / "resumed", on_epoch=logs.append)
+    assert [log.epoch for log in logs] == [2]
+    assert resumed.identity.weights_sha256 == straight.identity.weights_sha256
+    assert resumed.calibration == straight.calibration
+
+
+def test_existing_model_leaking_validation_and_too_few_scans_are_refused(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    (tmp_path / "m").mkdir()
+    with pytest.raises(UsageError, match="exists already"):
+        train(SMALL, cohort, tmp_path / "m")
+    leaking = TrainingParameters(**{**vars(SMALL), "validation_cohort": cohort})
+    with pytest.raises(CohortError, match="lie in both training and validation"):
+        train(leaking, cohort, tmp_path / "n")
+    with pytest.raises(CohortError, match="8 usable scans"):
+        train(SMALL, write_cohort(tmp_path / "c", 10), tmp_path / "o")
+
+
+def test_factors_are_standardised_and_unknown_ones_stay_unknown() -> None:
+    scans = tuple(
+        PreparedScan(CohortScan(str(n), str(n), Path(str(n)), True, values=values), Path(), 5.0)
+        for n, values in enumerate([{"depth_hu": 1.0}, {"depth_hu": 3.0}, {}, {"artery_sign": 1.0}])
+    )
+    factors = standardised_factors(scans)
+    np.testing.assert_allclose(factors[:2, 1], [-1.0, 1.0])
+    assert np.isnan(factors[2:, 1]).all()
+    assert np.isnan(factors[:, 3]).all()  # one known value has no spread
