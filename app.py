@@ -13,7 +13,7 @@ from htcore.ui.server import routes
 
 def draw() -> None:
     """Draw the page that is chosen, below the notice that every page carries."""
-    st.set_page_config(page_title="Hemorrhagic transformation risk", page_icon=":material/neurology:", layout="wide")
+    st.set_page_config(page_title="Hemorrhagic transformation risk", page_icon="🧠", layout="wide")
     page = st.navigation(
         [
             st.Page("pages/review.py", title="Review a scan", icon=":material/radiology:", default=True),

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import format_tb
 from typing import Any
 
 import streamlit as st
@@ -82,9 +83,9 @@ def _score(source: Source) -> None:
             opened = services.assess(source, model_id=session.current_model(), progress=stages.reached)
         except HtcoreError as error:
             session.keep_problem(str(error))
-        except Exception:
-            # A bug must not take the page down; the trace goes to the server's log, without the source's names.
-            _log.exception("assess failed")
+        except Exception as error:  # noqa: BLE001 - a bug must not take the page down
+            # The places only: the exception's own text can hold a file name or a header's value.
+            _log.error("assess failed, %s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
             session.keep_problem(_UNEXPECTED)
         else:
             session.keep(opened)

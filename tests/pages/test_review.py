@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from htcore import services
+from htcore.errors import ReadError
+from htcore.types import Assessment
+from htcore.ui.notice import RESEARCH_NOTICE
+from tests.ui.opened import refused, scored
+
+PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "review.py")
+UPLOAD = ("scan.dcm", b"bytes", "application/dicom")
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setattr(services, "list_models", lambda: ("test-model",))
+    monkeypatch.setattr(services, "example_studies", lambda: ())
+    return AppTest.from_file(PAGE, default_timeout=20)
+
+
+def assessing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Assessment]) -> list[Any]:
+    """Let ``act`` answer for ``services.assess``; returns the sources it was given."""
+    sources: list[Any] = []
+
+    def assess(source: Any, *, model_id: str | None = None, device: str = "auto", progress: Any = None) -> Assessment:
+        sources.append(source)
+        for stage, fraction in (("reading", 0.0), ("network", 0.5)):
+            progress(stage, fraction)
+        return act()
+
+    monkeypatch.setattr(services, "assess", assess)
+    return sources
+
+
+def fail_with(error: Exception) -> Callable[[], Assessment]:
+    def act() -> Assessment:
+        raise error
+
+    return act
+
+
+def texts(page: AppTest) -> str:
+    return "\n".join(str(element.value) for element in [*page.markdown, *page.caption, *page.subheader])
+
+
+def upload(page: AppTest) -> AppTest:
+    page.run()
+    page.file_uploader[0].set_value([UPLOAD])
+    return page.run()
+
+
+def test_empty_page_asks_for_a_scan(page: AppTest) -> None:
+    page.run()
+    assert not page.exception
+    assert page.title[0].value == "Review a scan"
+    assert len(page.file_uploader) == 2
+    assert not page.error
+
+
+def test_scored_study_shows_risk_words_notice_and_reasons(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = assessing(monkeypatch, scored)
+    upload(page)
+    assert not page.exception
+    assert [name for name, _ in sources[0]] == ["scan.dcm"]
+    shown = texts(page)
+    assert "about 62 go on to bleed (interval 48 to 74)" in shown
+    assert RESEARCH_NOTICE in shown
+    assert "42 mL of acute infarct, on the patient's left" in shown
+    assert "Simulated study" in shown
+    assert [warning.value for warning in page.warning] == [r"Slices are thick\."]
+
+
+def test_uploaded_bytes_are_dropped_once_scored(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = assessing(monkeypatch, scored)
+    upload(page)
+    assert all(not uploader.value for uploader in page.file_uploader)
+    page.run()
+    assert len(sources) == 1
+
+
+def test_refused_study_shows_the_reason_and_no_risk(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, refused)
+    upload(page)
+    assert not page.exception
+    assert any("10 slices are too few" in error.value for error in page.error)
+    assert "go on to bleed" not in texts(page)
+    assert not page.get("plotly_chart")
+
+
+def test_error_is_a_sentence_and_the_page_goes_on_working(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, fail_with(ReadError("No image was found: export the series again.")))
+    upload(page)
+    assert not page.exception
+    assert page.error[0].value == "No image was found: export the series again."
+    assessing(monkeypatch, scored)
+    upload(page)
+    assert not page.error
+    assert "about 62" in texts(page)
+
+
+def test_a_bug_shows_no_trace_and_logs_no_content(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assessing(monkeypatch, fail_with(ValueError("DOE^JANE")))
+    upload(page)
+    assert not page.exception
+    assert "DOE" not in page.error[0].value
+    assert "ValueError" in caplog.text
+    assert "DOE" not in caplog.text
+
+
+def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    next(button for button in page.button if button.label == "Clear this study").click()
+    page.run()
+    assert page.title[0].value == "Review a scan"
+    assert "htcore.assessment" not in page.session_state
+    assert "htcore.served" not in page.session_state

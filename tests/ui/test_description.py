@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from htcore.ui.viewer.description import SliceMarks, describe, marks, telling_slices
+from tests.ui.opened import refused, scored, small_volume
+
+
+def affine(column: tuple[float, float, float], row: tuple[float, float, float]) -> np.ndarray:
+    out = np.eye(4)
+    out[:3, 0], out[:3, 1] = column, row
+    out[:3, 2] = np.cross(column, row)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "expected"),
+    [
+        ((0.5, 0, 0), (0, 0.5, 0), SliceMarks("R", "L", "A", "P")),
+        ((-0.5, 0, 0), (0, 0.5, 0), SliceMarks("L", "R", "A", "P")),
+        ((-0.5, 0, 0), (0, -0.5, 0), SliceMarks("L", "R", "P", "A")),
+        ((0.5, 0, 0), (0, 0.47, -0.16), SliceMarks("R", "L", "A", "P")),
+        ((0, 0.5, 0), (0, 0, -0.5), SliceMarks("A", "P", "H", "F")),
+    ],
+)
+def test_marks_name_the_patients_sides(
+    column: tuple[float, float, float], row: tuple[float, float, float], expected: SliceMarks
+) -> None:
+    assert marks(affine(column, row)) == expected
+
+
+def test_marks_follow_a_mirrored_acquisition() -> None:
+    assert marks(small_volume().affines[0]).right == "L"
+    assert marks(small_volume(flip_columns=True).affines[0]).right == "R"
+
+
+def test_starts_at_the_slice_that_moves_the_logit_most() -> None:
+    assert telling_slices(scored().evidence) == (7, 3, 5)
+    assert describe(scored())["start"] == 7
+
+
+def test_refused_study_starts_in_the_middle_without_scale_or_contributions() -> None:
+    out = describe(refused())
+    assert (out["start"], out["telling"], out["scale"]) == (5, [], None)
+    assert {entry["contribution"] for entry in out["slices"]} == {None}
+
+
+def test_one_scale_is_the_largest_absolute_value_of_the_study() -> None:
+    assert describe(scored())["scale"] == {"class": 0.5}
+
+
+def test_description_is_json_with_one_entry_a_slice() -> None:
+    out = json.loads(json.dumps(describe(scored())))
+    assert out["shape"] == [10, 35, 30]
+    assert out["pixel_mm"] == [6.0, 6.0]
+    assert [entry["z_mm"] for entry in out["slices"]] == [-54.0 + 12 * k for k in range(10)]
+    assert out["slices"][3]["contribution"] == 0.4

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import struct
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+
+from htcore.ui import server
+from htcore.ui.server import MAP_STEP, ServedStudy, part_bytes, publish, routes
+from tests.ui.opened import refused, scored
+
+
+@dataclass
+class Answer:
+    """What the route answered, unpacked."""
+
+    status_code: int
+    headers: dict[str, str]
+    content: bytes
+
+
+class Client:
+    """Asks the routes as an ASGI server does; Starlette's own client needs a package that nothing else here needs."""
+
+    def __init__(self) -> None:
+        self._app = Starlette(routes=list(routes()))
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        given = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+        scope = {"type": "http", "method": "GET", "path": path, "headers": given, "query_string": b"", "root_path": ""}
+        asyncio.run(self._app(scope, receive, send))
+        names = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        packed = names.get("content-encoding") == "gzip"
+        return Answer(sent[0]["status"], names, gzip.decompress(body) if packed else body)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Ids of the sessions that the runtime says are connected."""
+    sessions = {"session-1"}
+    runtime = SimpleNamespace(
+        exists=lambda: True, instance=lambda: SimpleNamespace(is_active_session=lambda name: name in sessions)
+    )
+    monkeypatch.setattr(server, "Runtime", runtime)
+    return sessions
+
+
+def served(**changes: object) -> ServedStudy:
+    out = publish(scored())
+    out.session_id = "session-1"
+    for name, value in changes.items():
+        setattr(out, name, value)
+    return out
+
+
+def test_volume_arrives_as_little_endian_int16_and_is_not_stored(client: Client, connected: set[str]) -> None:
+    study = served()
+    answer = client.get(f"{study.url}/volume")
+    hu = study.assessment.volume.hu
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-encoding"] == "gzip"
+    assert struct.unpack("<3h", answer.content[:6]) == tuple(hu[0, 0, :3])
+    assert (np.frombuffer(answer.content, "<i2").reshape(hu.shape) == hu).all()
+
+
+def test_maps_cover_every_fourth_pixel_of_each_slice(client: Client, connected: set[str]) -> None:
+    study = served()
+    slices, rows, columns = study.assessment.volume.shape
+    expected = slices * -(-rows // MAP_STEP) * -(-columns // MAP_STEP) * 4
+    for part in ("class", "lesion"):
+        assert len(client.get(f"{study.url}/{part}").content) == expected
+
+
+@pytest.mark.parametrize("path", ["/study/guess/volume", "/study/" + "a" * 43 + "/class"])
+def test_unknown_token_is_forbidden(client: Client, connected: set[str], path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.content) == (403, b"")
+
+
+def test_token_of_a_session_that_left_is_forbidden(client: Client, connected: set[str]) -> None:
+    study = served()
+    connected.clear()
+    assert client.get(f"{study.url}/volume").status_code == 403
+
+
+def test_token_without_a_session_is_forbidden(client: Client, connected: set[str]) -> None:
+    study = served(session_id=None)
+    assert client.get(f"{study.url}/volume").status_code == 403
+
+
+def test_another_site_is_forbidden(client: Client, connected: set[str]) -> None:
+    study = served()
+    assert client.get(f"{study.url}/volume", {"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert client.get(f"{study.url}/volume", {"Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+def test_token_past_its_time_is_forbidden_until_renewed(client: Client, connected: set[str]) -> None:
+    study = served(_deadline=0.0)
+    assert study.expired
+    assert client.get(f"{study.url}/volume").status_code == 403
+    study.renew()
+    assert client.get(f"{study.url}/volume").status_code == 200
+
+
+def test_a_study_that_its_session_dropped_is_forgotten(client: Client, connected: set[str]) -> None:
+    study = served()
+    url = study.url
+    del study
+    gc.collect()
+    assert client.get(f"{url}/volume").status_code == 403
+
+
+def test_no_such_part(client: Client, connected: set[str]) -> None:
+    study = served()
+    assert client.get(f"{study.url}/receipt").status_code == 404
+
+
+def test_refused_study_has_slices_and_no_maps() -> None:
+    assert part_bytes(refused(), "volume") is not None
+    assert part_bytes(refused(), "class") is None
+
+
+def test_tokens_differ_and_are_long() -> None:
+    tokens = {publish(scored()).token for _ in range(5)}
+    assert len(tokens) == 5
+    assert min(map(len, tokens)) >= 43
