@@ -1,0 +1,31 @@
+"""Colours that stay apart for colour-blind readers (Okabe and Ito), on light and dark ground alike."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+BLUE, SKY, ORANGE, VERMILION = "#0072B2", "#56B4E9", "#E69F00", "#D55E00"
+PURPLE, GREY = "#CC79A7", "#8A8F98"
+HT, NO_HT, REFERENCE = ORANGE, BLUE, GREY
+_GRID = "rgba(138,143,152,0.25)"
+_CLEAR = "rgba(0,0,0,0)"
+
+
+def translucent(colour: str, alpha: float) -> str:
+    """The colour ``#rrggbb`` as ``rgba(...)`` with opacity ``alpha`` in [0, 1]."""
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def dress(figure: go.Figure, *, height: int, x_title: str = "", y_title: str = "") -> go.Figure:
+    """Give ``figure`` the common look (ground left clear, so that the page's theme shows through) and return it."""
+    figure.update_layout(
+        height=height,
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0.0},
+    )
+    figure.update_xaxes(title_text=x_title, gridcolor=_GRID, zeroline=False)
+    figure.update_yaxes(title_text=y_title, gridcolor=_GRID, zeroline=False)
+    return figure
