@@ -1,0 +1,301 @@
+"""The commands: ``python -m htcore …``. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from htcore import serialise
+from htcore.errors import HtcoreError
+from htcore.settings import Settings
+from htcore.types import QualityReport
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+_messages = Console(stderr=True)
+_REFUSED = 4
+_NOTICE = "Research use only."
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+Study = Annotated[Path, typer.Argument(metavar="PATH", help="DICOM file, folder, ZIP or NIfTI.")]
+Cohort = Annotated[Path, typer.Option(help="cohort.csv")]
+
+
+class Device(StrEnum):
+    """Where the network runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class ScanFormat(StrEnum):
+    """How simulated scans are written."""
+
+    dicom = "dicom"
+    nifti = "nifti"
+
+
+class Preset(StrEnum):
+    """Cohorts with fixed counts."""
+
+    zhang2026 = "zhang2026"
+
+
+@app.callback()
+def main() -> None:
+    """Risk of hemorrhagic transformation from a plain head CT. Research use only: not a medical device."""
+
+
+@app.command()
+def inspect(path: Study, as_json: Json = False) -> None:
+    """Read a study; print what was found, its geometry, and whether it may be scored."""
+    from htcore import services
+
+    with _errors(as_json):
+        volume, receipt, quality = services.inspect_study(path)
+        found = serialise.inspection_json(volume, receipt, quality)
+        if as_json:
+            _print_json(found)
+        else:
+            geometry = found["volume"]
+            rows, columns = geometry["shape"][1:]
+            typer.echo(f"{geometry['shape'][0]} slices of {rows} × {columns} pixels, tilt {geometry['tilt_deg']:.1f}°")
+            for record in receipt.series:
+                chosen = "chosen" if record.chosen else "left out"
+                typer.echo(
+                    f"series {record.number}: {record.modality}, {record.n_images} images, {chosen}: {record.reason}"
+                )
+            for left in receipt.left_out:
+                typer.echo(f"left out: {left.count} × {left.reason}")
+            _print_quality(quality)
+        _exit_if_refused(quality)
+
+
+@app.command()
+def predict(
+    path: Study,
+    as_json: Json = False,
+    out: Annotated[Path | None, typer.Option(help="New folder for the maps as NIfTI and prediction.json.")] = None,
+    model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
+    device: Annotated[Device, typer.Option()] = Device.auto,
+) -> None:
+    """Score one study, with its reasons."""
+    from htcore import services
+
+    with _errors(as_json):
+        opened = services.assess(path, model_id=model, device=device.value)
+        if out is not None:
+            serialise.write_prediction(opened, out)
+        if as_json:
+            _print_json(serialise.prediction_json(opened))
+        else:
+            _print_quality(opened.quality)
+            if opened.risk is not None and opened.model is not None and opened.evidence is not None:
+                risk, lesion = opened.risk, opened.evidence.lesion
+                low, high = risk.interval
+                typer.echo(
+                    f"risk of hemorrhagic transformation {risk.probability:.0%} ({low:.0%}–{high:.0%}), "
+                    f"{risk.category} of {risk.threshold:.0%}"
+                )
+                typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
+                typer.echo(f"model {opened.model.id}, trained on {opened.model.training_data}. {_NOTICE}")
+        _exit_if_refused(opened.quality)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="New folder.")],
+    patients: Annotated[int, typer.Option(help="Number of patients.")] = 474,
+    seed: Annotated[int, typer.Option()] = 1,
+    format_: Annotated[ScanFormat, typer.Option("--format")] = ScanFormat.nifti,
+    preset: Annotated[Preset | None, typer.Option(help="zhang2026: 474 patients, 231 events, 613 scans.")] = None,
+    matrix: Annotated[int | None, typer.Option(help="Pixels a side; 160 for NIfTI, 512 for DICOM.")] = None,
+    prevalence: Annotated[float | None, typer.Option(help="Share of patients who bleed.")] = None,
+    repeat_share: Annotated[float, typer.Option(help="Share of patients scanned twice.")] = 0.0,
+    workers: Annotated[int, typer.Option()] = 2,
+) -> None:
+    """Write a simulated cohort: scans, cohort.csv, truth.csv, lesion masks."""
+    from htcore.simulation import CohortParameters, simulate_cohort
+
+    with _errors(False):
+        given: dict[str, Any] = {} if prevalence is None else {"prevalence": prevalence}
+        parameters = CohortParameters(
+            patients=patients,
+            seed=seed,
+            preset=None if preset is None else "zhang2026",
+            format=format_.value,
+            matrix=matrix,
+            repeat_share=repeat_share,
+            **given,
+        )
+        with _bar("simulating") as tell:
+            made = simulate_cohort(parameters, out, workers=workers, progress=tell)
+        typer.echo(f"{made.patients} simulated patients, {made.events} with HT, {made.scans} scans")
+        if made.oracle_image_auc is not None and made.oracle_full_auc is not None:
+            typer.echo(
+                f"AUC of the true risk: {made.oracle_image_auc:.3f} given the image, {made.oracle_full_auc:.3f} given everything"
+            )
+
+
+@app.command()
+def train(
+    cohort: Cohort,
+    out: Annotated[Path, typer.Option(help="New folder: models/ID.")],
+    validation: Annotated[Path | None, typer.Option(help="Another cohort.csv, never trained on.")] = None,
+    epochs: Annotated[int, typer.Option()] = 12,
+    batch_size: Annotated[int, typer.Option()] = 8,
+    learning_rate: Annotated[float, typer.Option()] = 2e-3,
+    seed: Annotated[int, typer.Option()] = 0,
+    threads: Annotated[int | None, typer.Option(help="Threads of the network; torch's own choice by default.")] = None,
+    calibration_share: Annotated[float, typer.Option(help="Share of patients kept aside to calibrate.")] = 0.1,
+    cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
+    device: Annotated[Device, typer.Option()] = Device.auto,
+) -> None:
+    """Train on labelled scans and write a model bundle; called again after an interruption, it goes on."""
+    from htcore.training.loop import LoopParameters
+    from htcore.training.run import TrainingParameters
+    from htcore.training.run import train as run_training
+
+    with _errors(False):
+        loop = LoopParameters(
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed, threads=threads
+        )
+        parameters = TrainingParameters(
+            loop=loop,
+            validation_cohort=validation,
+            calibration_share=calibration_share,
+            device=device.value,
+            cache=cache,
+            workers=workers,
+        )
+        with _stages() as tell:
+            bundle = run_training(
+                parameters, cohort, out, tell, lambda log: _messages.print(f"epoch {log.epoch}: loss {log.loss:.4f}")
+            )
+        typer.echo(bundle.card)
+
+
+@app.command()
+def evaluate(
+    cohort: Cohort,
+    model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
+    as_json: Json = False,
+    device: Annotated[Device, typer.Option()] = Device.auto,
+) -> None:
+    """Score labelled scans; print all metrics with 95% intervals."""
+    from htcore import services
+    from htcore.evaluation import to_json
+
+    with _errors(as_json):
+        bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model)
+        with _bar("scoring", visible=not as_json) as tell:
+            done = services.evaluate_cohort(bundle, cohort, device.value, tell)
+        found = to_json(done.evaluation)
+        found["model"] = {"id": bundle.identity.id, "weights_sha256": bundle.identity.weights_sha256}
+        found["left_out"] = [{"scan_id": entry.scan_id, "code": entry.code} for entry in done.refused]
+        if as_json:
+            _print_json(found)
+            return
+        typer.echo(f"{found['n_patients']} patients, {found['n_scans']} scans, {found['n_events']} with HT")
+        for name, interval in found["metrics"].items():
+            typer.echo(f"{name:22s} {interval['value']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})")
+        typer.echo(f"left out: {len(done.refused)} scans")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; this machine alone by default.")] = None,
+    port: Annotated[int | None, typer.Option()] = None,
+) -> None:
+    """Start the dashboard."""
+    import subprocess
+
+    with _errors(False):
+        settings = Settings.from_environment()
+        root = Path(__file__).resolve().parent.parent
+        address, number = host or settings.host, settings.port if port is None else port
+        typer.echo(f"Dashboard at http://{address}:{number} (stop it with Ctrl+C). {_NOTICE}", err=True)
+        command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+        try:
+            code = subprocess.call([*command, "--server.address", address, "--server.port", str(number)], cwd=root)
+        except KeyboardInterrupt:
+            code = 0
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _errors(as_json: bool) -> Iterator[None]:
+    """Turn whatever goes wrong into one message and the contract's exit code; never a traceback."""
+    try:
+        yield
+    except HtcoreError as error:
+        _print_error(error, as_json)
+        raise typer.Exit(error.exit_code) from None
+    except (typer.Exit, typer.Abort, KeyboardInterrupt):
+        raise
+    except Exception:  # noqa: BLE001 - the exception's own text may hold a header's value or a file's name
+        if os.environ.get("HTCORE_DEBUG"):
+            traceback.print_exc()
+        message = "Something unforeseen went wrong; nothing was scored. Set HTCORE_DEBUG=1 to see where."
+        _print_error(HtcoreError(message, code="unforeseen"), as_json)
+        raise typer.Exit(HtcoreError.exit_code) from None
+
+
+def _print_error(error: HtcoreError, as_json: bool) -> None:
+    if as_json:
+        _print_json(serialise.error_json(error))
+    else:
+        _messages.print(f"{error.code}: {error}", style="bold", markup=False, highlight=False)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(serialise.json_safe(value), ensure_ascii=False))
+
+
+def _print_quality(quality: QualityReport) -> None:
+    typer.echo(f"quality: {quality.verdict}")
+    for finding in quality.findings:
+        typer.echo(f"  {finding.severity}: {finding.message} [{finding.code}]")
+
+
+def _exit_if_refused(quality: QualityReport) -> None:
+    if quality.verdict == "refuse":
+        raise typer.Exit(_REFUSED)
+
+
+@contextmanager
+def _bar(what: str, visible: bool = True) -> Iterator[Callable[[int, int], None]]:
+    with _progress(visible) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, int, int], None]]:
+    with _progress(True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield tell
+
+
+def _progress(visible: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=_messages, disable=not visible)

@@ -1,0 +1,242 @@
+"""The few verbs that pages and commands share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from htcore.errors import BundleError, HtcoreError, RefusedError
+from htcore.settings import Settings
+from htcore.types import Assessment, Finding, QualityReport, StudyReceipt, Volume
+
+if TYPE_CHECKING:
+    from htcore.bundle import Bundle
+    from htcore.evaluation import Evaluation
+
+Source = Path | Sequence[Path] | Sequence[tuple[str, BinaryIO]]
+Progress = Callable[[str, float], None]
+"""Called with the stage that begins and the share of the work done before it, 0–1."""
+
+STAGES = ("reading", "checking", "preparing", "network", "explaining")
+
+
+@dataclass(frozen=True)
+class ExampleStudy:
+    """A simulated study that ships with a model."""
+
+    id: str
+    label: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class RefusedScan:
+    """A scan of a cohort that could not be scored, and why."""
+
+    scan_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CohortEvaluation:
+    """How a model does on labelled scans, and which scans it could not score."""
+
+    evaluation: Evaluation
+    refused: tuple[RefusedScan, ...]
+
+
+def inspect_study(source: Source, settings: Settings | None = None) -> tuple[Volume, StudyReceipt, QualityReport]:
+    """Read a study and check it; nothing is scored.
+
+    Raises
+    ------
+    ReadError, RefusedError
+        As ``htcore.dicom.read_study``.
+    """
+    from htcore import dicom, quality
+
+    volume, receipt = dicom.read_study(source, settings or Settings.from_environment())
+    return volume, receipt, quality.check(volume, receipt)
+
+
+def assess(
+    source: Source,
+    *,
+    model_id: str | None = None,
+    bundle: Bundle | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+) -> Assessment:
+    """Read, check, score and explain one study.
+
+    Parameters
+    ----------
+    source : a path, paths, or (name, open stream) pairs
+    model_id : str, optional
+        A bundle of ``settings.models_dir``; the default model where neither this nor ``bundle`` is given.
+    device : ``auto``, ``cpu``, ``cuda`` or ``mps``
+
+    Returns
+    -------
+    Assessment
+        Without risk, evidence and model where quality refuses the scan.
+
+    Raises
+    ------
+    HtcoreError
+        The source cannot be read, the model cannot be loaded, or the device is not there.
+    """
+    from htcore import dicom, quality
+
+    settings = settings or Settings.from_environment()
+    clock = _Clock(progress)
+    clock.begin("reading")
+    volume, receipt = dicom.read_study(source, settings)
+    clock.begin("checking")
+    report = quality.check(volume, receipt)
+    if report.verdict == "refuse":
+        return Assessment(volume, receipt, report, timing_ms=clock.end())
+    chosen = bundle or load_bundle_by_id(model_id or settings.default_model, settings)
+    return _score(volume, receipt, report, chosen, device, clock)
+
+
+def _score(
+    volume: Volume, receipt: StudyReceipt, report: QualityReport, bundle: Bundle, device: str, clock: _Clock
+) -> Assessment:
+    from htcore import transforms
+    from htcore.explain import explain
+    from htcore.inference import choose_device, estimate_risk, predict
+
+    clock.begin("preparing")
+    try:
+        model_input = transforms.prepare(volume)
+    except RefusedError as error:
+        refusal = QualityReport((*report.findings, Finding(error.code, "refuse", str(error))))
+        return Assessment(volume, receipt, refusal, timing_ms=clock.end())
+    clock.begin("network")
+    place = choose_device(device)
+    result = predict(bundle, model_input, place)
+    risk = estimate_risk(bundle.calibration, result.logit)
+    clock.begin("explaining")
+    evidence = explain(result, model_input, volume)
+    return Assessment(
+        volume, receipt, report, risk, evidence, bundle.identity, device=_device_name(place.type), timing_ms=clock.end()
+    )
+
+
+def load_bundle_by_id(model_id: str, settings: Settings | None = None) -> Bundle:
+    """The verified bundle of that id.
+
+    Raises
+    ------
+    BundleError
+        If the id is no plain name, or the bundle is missing or damaged.
+    """
+    from htcore.bundle import load_bundle
+
+    settings = settings or Settings.from_environment()
+    if not model_id or Path(model_id).name != model_id or model_id.startswith("."):
+        raise BundleError("A model is named by its folder's name alone: choose one of the list.", code="bundle_missing")
+    return load_bundle(settings.models_dir / model_id)
+
+
+def list_models(settings: Settings | None = None) -> tuple[str, ...]:
+    """Ids of the installed models."""
+    from htcore.bundle import list_bundles
+
+    return list_bundles((settings or Settings.from_environment()).models_dir)
+
+
+def example_studies(settings: Settings | None = None) -> tuple[ExampleStudy, ...]:
+    """The simulated studies that ship with the models; their labels are their file names' words."""
+    folder = (settings or Settings.from_environment()).models_dir / "examples"
+    return tuple(
+        ExampleStudy(path.stem, path.stem.replace("-", " ").capitalize(), path) for path in sorted(folder.glob("*.zip"))
+    )
+
+
+def evaluate_cohort(
+    bundle: Bundle, cohort_csv: Path, device: str = "auto", progress: Callable[[int, int], None] | None = None
+) -> CohortEvaluation:
+    """Score every scan of a ``cohort.csv`` and measure the model at its own threshold.
+
+    Scans that cannot be read or are refused are left out and listed.
+
+    Raises
+    ------
+    CohortError
+        If the table cannot be used, or too little of it can be scored.
+    """
+    import pandas as pd
+
+    from htcore.evaluation import ValidationSet, evaluate
+    from htcore.training.cohort import read_cohort
+
+    scans = read_cohort(cohort_csv).scans
+    rows, refused = [], []
+    for number, scan in enumerate(scans):
+        try:
+            opened = assess(scan.path, bundle=bundle, device=device)
+        except HtcoreError as error:
+            refused.append(RefusedScan(scan.scan_id, error.code, str(error)))
+        else:
+            if opened.risk is None:
+                worst = next(finding for finding in opened.quality.findings if finding.severity == "refuse")
+                refused.append(RefusedScan(scan.scan_id, worst.code, worst.message))
+            else:
+                known = {"thickness_mm": float(opened.volume.thickness_mm.mean()), **scan.values}
+                score = {"logit": opened.risk.logit, "probability": opened.risk.probability}
+                identity = {"patient_id": scan.patient_id, "scan_id": scan.scan_id, "ht": int(scan.ht)}
+                rows.append({**known, **identity, **score})
+        if progress is not None:
+            progress(number + 1, len(scans))
+    columns = ["patient_id", "scan_id", "ht", "logit", "probability"]
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+    measured = evaluate(ValidationSet.from_frame(frame), bundle.calibration.threshold)
+    return CohortEvaluation(measured, tuple(refused))
+
+
+_TIMING_KEYS = {"reading": "read", "preparing": "prepare", "network": "network", "explaining": "explain"}
+
+
+class _Clock:
+    """Times the stages and tells a listener about each."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._started = self._since = time.perf_counter()
+        self._stage: str | None = None
+        self._spent_ms = dict.fromkeys(_TIMING_KEYS.values(), 0.0)
+
+    def begin(self, stage: str) -> None:
+        """A stage begins, the one before ends."""
+        self._close()
+        self._stage = stage
+        if self._progress is not None:
+            self._progress(stage, STAGES.index(stage) / len(STAGES))
+
+    def end(self) -> dict[str, float]:
+        """Milliseconds by stage and in total; checking counts to reading."""
+        self._close()
+        self._stage = None
+        return {**self._spent_ms, "total": (self._since - self._started) * 1000.0}
+
+    def _close(self) -> None:
+        now = time.perf_counter()
+        if self._stage is not None:
+            self._spent_ms[_TIMING_KEYS.get(self._stage, "read")] += (now - self._since) * 1000.0
+        self._since = now
+
+
+def _device_name(kind: str) -> str:
+    """The graphics card's name, or CPU."""
+    if kind == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    return {"cpu": "CPU", "mps": "Apple GPU"}.get(kind, kind)
