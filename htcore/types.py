@@ -101,10 +101,10 @@ class Volume:
     def tilt_deg(self) -> float:
         """Angle in degrees between the slice planes and the axial plane, from the geometry, signed.
 
-        Positive when the plane rises towards the patient's back.
+        Positive when the plane falls towards the patient's back.
         """
         normal = self.normal
-        return float(np.degrees(np.arctan2(-normal[1], normal[2])))
+        return float(np.degrees(np.arctan2(normal[1], normal[2])))
 
 
 @dataclass(frozen=True)
