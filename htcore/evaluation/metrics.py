@@ -1,0 +1,97 @@
+"""Figures for many weightings of the same scans at once: ``weights`` is always (resamples, scans)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = NDArray[np.float64]
+_NEWTON_STEPS = 25
+_CONVERGED = 1e-6
+# Beyond this slope the outcomes are separated and the likelihood has no maximum.
+_SEPARATED = 100.0
+
+
+def ratio(numerator: Weights, denominator: Weights) -> Weights:
+    """Quotient, NaN where the denominator is 0."""
+    out = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+
+
+def _tied_sums(labels: NDArray[np.bool_], scores: Weights, weights: Weights) -> tuple[Weights, Weights]:
+    """Weight of positives and of negatives at each distinct score, highest score first: (resamples, scores) each."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+    sorted_weights, positive = weights[:, order], labels[order]
+    positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)
+    negatives = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
+    return positives, negatives
+
+
+def auc(labels: NDArray[np.bool_], scores: Weights, weights: Weights) -> Weights:
+    """Area under the ROC curve, ties counted half: (resamples,), NaN where one class is absent."""
+    positives, negatives = _tied_sums(labels, scores, weights)
+    total = negatives.sum(axis=1)
+    below = total[:, None] - np.cumsum(negatives, axis=1)
+    wins = (positives * (below + 0.5 * negatives)).sum(axis=1)
+    return ratio(wins, positives.sum(axis=1) * total)
+
+
+def auprc(labels: NDArray[np.bool_], scores: Weights, weights: Weights) -> Weights:
+    """Average precision: (resamples,), NaN without positives."""
+    positives, negatives = _tied_sums(labels, scores, weights)
+    found = np.cumsum(positives, axis=1)
+    precision = np.nan_to_num(ratio(found, found + np.cumsum(negatives, axis=1)))
+    return ratio((positives * precision).sum(axis=1), positives.sum(axis=1))
+
+
+def at_threshold(
+    labels: NDArray[np.bool_], probability: Weights, threshold: float, weights: Weights
+) -> dict[str, Weights]:
+    """F1, sensitivity, specificity, accuracy, PPV and NPV where ``probability >= threshold`` calls: (resamples,) each."""
+    called = probability >= threshold
+    cells = np.stack([labels & called, ~labels & called, labels & ~called, ~labels & ~called], axis=1)
+    tp, fp, fn, tn = (weights @ cells.astype(np.float64)).T
+    return {
+        "f1": ratio(2 * tp, 2 * tp + fp + fn),
+        "sensitivity": ratio(tp, tp + fn),
+        "specificity": ratio(tn, tn + fp),
+        "accuracy": ratio(tp + tn, tp + fp + fn + tn),
+        "ppv": ratio(tp, tp + fp),
+        "npv": ratio(tn, tn + fn),
+    }
+
+
+def brier(labels: NDArray[np.bool_], probability: Weights, weights: Weights) -> Weights:
+    """Mean squared error of the probabilities: (resamples,)."""
+    return ratio(weights @ (probability - labels) ** 2, weights.sum(axis=1))
+
+
+def calibration(labels: NDArray[np.bool_], log_odds: Weights, weights: Weights) -> tuple[Weights, Weights]:
+    """Slope and intercept of the logistic regression of the outcome on the predicted log-odds.
+
+    Returns
+    -------
+    slope, intercept : (resamples,)
+        1 and 0 for a calibrated model; NaN where the outcomes are separated or the predictions all equal.
+    """
+    slope, intercept = np.ones(len(weights)), np.zeros(len(weights))
+    step = np.full(len(weights), np.inf)
+    outcome = labels.astype(np.float64)
+    with np.errstate(all="ignore"):
+        for _ in range(_NEWTON_STEPS):
+            expected = 1 / (1 + np.exp(-(slope[:, None] * log_odds + intercept[:, None])))
+            residual = weights * (outcome - expected)
+            curvature = weights * expected * (1 - expected)
+            h00, h01, h11 = curvature.sum(axis=1), curvature @ log_odds, curvature @ log_odds**2
+            g0, g1 = residual.sum(axis=1), residual @ log_odds
+            determinant = h00 * h11 - h01**2
+            by_slope = (h00 * g1 - h01 * g0) / determinant
+            by_intercept = (h11 * g0 - h01 * g1) / determinant
+            slope, intercept = slope + by_slope, intercept + by_intercept
+            step = np.abs(by_slope) + np.abs(by_intercept)
+            if np.all(~(step > _CONVERGED)):
+                break
+    good = (step <= _CONVERGED) & (np.abs(slope) < _SEPARATED)
+    return np.where(good, slope, np.nan), np.where(good, intercept, np.nan)

@@ -1,0 +1,47 @@
+"""Small values that evaluation hands to pages, plots and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95% interval; NaN where it is undefined (say, a precision where nothing was called positive)."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def from_resamples(cls, value: float, resamples: NDArray[np.float64]) -> Interval:
+        """Percentile interval over the resamples in which the figure is defined."""
+        defined = resamples[np.isfinite(resamples)]
+        if not np.isfinite(value) or defined.size == 0:
+            return cls(float(value), float("nan"), float("nan"))
+        low, high = np.percentile(defined, [2.5, 97.5])
+        return cls(float(value), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of scans: outcome against call."""
+
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+
+    @classmethod
+    def at(cls, labels: NDArray[np.bool_], probability: NDArray[np.float64], threshold: float) -> Confusion:
+        """Counts where a probability at or above ``threshold`` is a positive call."""
+        called = probability >= threshold
+        return cls(
+            int((labels & called).sum()),
+            int((~labels & called).sum()),
+            int((labels & ~called).sum()),
+            int((~labels & ~called).sum()),
+        )
