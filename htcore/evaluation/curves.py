@@ -79,6 +79,4 @@ def reliability(validation: ValidationSet, n_groups: int = 8) -> Reliability:
     centre = (observed + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * np.sqrt(observed * (1 - observed) / n + _Z**2 / (4 * n**2))
     predicted = np.bincount(group, weights=probability) / n
-    return Reliability(
-        predicted, observed, np.clip(centre - half, 0, observed), np.clip(centre + half, observed, 1), n
-    )
+    return Reliability(predicted, observed, np.clip(centre - half, 0, observed), np.clip(centre + half, observed, 1), n)

@@ -1,0 +1,65 @@
+"""ROC curve with its band and the operating point."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from htcore.evaluation import Confusion, Interval, RocCurve
+from htcore.plots.palette import BLUE, GREY, PURPLE, SKY, VERMILION, dress, translucent
+
+_HOVER = "false-positive rate %{x:.1%}<br>sensitivity %{y:.1%}"
+
+
+def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocCurve | None = None) -> go.Figure:
+    """The model's curve, its 95% band, the point of the chosen threshold, and the simulator's ceiling where known.
+
+    Parameters
+    ----------
+    curve
+        The model's, with or without band.
+    auc
+        Of the same scans, for the legend.
+    operating_point
+        Counts at the chosen threshold.
+    oracle
+        Curve of the true probability given the image.
+    """
+    figure = go.Figure()
+    if curve.band is not None:
+        grid, low, high = curve.band
+        outline = {"x": np.concatenate((grid, grid[::-1])), "y": np.concatenate((low, high[::-1]))}
+        fill = translucent(SKY, 0.3)
+        figure.add_scatter(
+            **outline, fill="toself", fillcolor=fill, line={"width": 0}, hoverinfo="skip", name="95% band"
+        )
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": GREY, "dash": "dot"}, hoverinfo="skip", name="chance"
+    )
+    if oracle is not None:
+        _add_steps(figure, oracle, PURPLE, "dash", f"best possible (simulator truth), AUC {oracle.auc:.3f}")
+    _add_steps(figure, curve, BLUE, "solid", f"model, AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})")
+    cells = operating_point
+    figure.add_scatter(
+        x=[cells.false_positive / (cells.false_positive + cells.true_negative)],
+        y=[cells.true_positive / (cells.true_positive + cells.false_negative)],
+        mode="markers",
+        marker={"color": VERMILION, "size": 13, "symbol": "diamond"},
+        hovertemplate=_HOVER,
+        name="chosen threshold",
+    )
+    dress(figure, height=460, x_title="False-positive rate (1 − specificity), %", y_title="Sensitivity, %")
+    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%")
+    figure.update_yaxes(range=[-0.01, 1.01], tickformat=".0%")
+    return figure
+
+
+def _add_steps(figure: go.Figure, curve: RocCurve, colour: str, dash: str, name: str) -> None:
+    figure.add_scatter(
+        x=curve.false_positive_rate,
+        y=curve.sensitivity,
+        mode="lines",
+        line={"color": colour, "dash": dash, "width": 2.5},
+        hovertemplate=_HOVER,
+        name=name,
+    )

@@ -1,0 +1,46 @@
+"""How good the model is: its figures on patients that never trained it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from htcore.errors import HtcoreError
+from htcore.evaluation import evaluate
+from htcore.ui import session
+from htcore.ui.cohort_view import draw_charts, draw_comparison, draw_oracle, draw_source, draw_tables, measure
+
+st.title("Cohort")
+try:
+    bundle = session.current_bundle()
+    table = bundle.validation
+    # A bundle may carry calibration patients where it had no others; a mixed table is measured on the fair ones.
+    independent = "part" not in table.columns or bool((table["part"] == "validation").any())
+    if "part" in table.columns and independent:
+        table = table[table["part"] == "validation"].reset_index(drop=True)
+    measured = measure(table, bundle.identity.weights_sha256)
+except HtcoreError as error:
+    st.error(str(error), icon=":material/error:")
+    st.write("This page shows how well a model does on scans it was not trained on, once a model is installed.")
+    st.stop()
+
+head = st.container()
+threshold = (
+    st.slider(
+        "Threshold: call a scan positive from this risk on",
+        min_value=0.0,
+        max_value=100.0,
+        value=round(100 * bundle.calibration.threshold, 1),
+        step=0.1,
+        format="%.1f%%",
+        # Another model brings another default.
+        key=f"threshold-{bundle.identity.weights_sha256[:12]}",
+    )
+    / 100
+)
+found = evaluate(measured.validation, threshold, bootstrap=measured.bootstrap)
+with head:
+    draw_source(found, bundle.identity, independent=independent)
+draw_charts(measured, found)
+draw_oracle(found)
+draw_comparison(found, simulated=bundle.identity.simulated)
+draw_tables(found, bundle.identity)
