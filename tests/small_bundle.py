@@ -1,0 +1,32 @@
+"""A small network with fixed random weights in a real bundle: for tests of plumbing, never of numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
+from htcore.networks import NetworkConfig, build
+
+CALIBRATION = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.45, 0.4, 20, 25)
+
+
+def write_small_bundle(path: Path) -> Bundle:
+    """Write the bundle to ``path``, whose name is the model's id."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4)).eval()
+    table = pd.DataFrame(
+        {
+            "patient_id": ["A", "B"],
+            "scan_id": ["A1", "B1"],
+            "ht": [0, 1],
+            "logit": [-1.0, 1.0],
+            "probability": [0.2, 0.7],
+        }
+    )
+    return save_bundle(
+        path, BundleContents(network, CALIBRATION, table, "# card\n", "epoch,loss\n1,0.5\n", "no scans", True)
+    )

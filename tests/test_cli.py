@@ -1,0 +1,153 @@
+"""The contract of the commands: exit codes, one JSON object on stdout, no traceback, no identifier."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from htcore import services
+from htcore.cli import app
+from htcore.settings import Settings
+from tests.small_bundle import write_small_bundle
+from tests.studies import HeadStudy
+
+EXAMPLE = services.example_studies(Settings())[0].path
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    write_small_bundle(folder / "small")
+    monkeypatch.setenv("HTCORE_MODELS_DIR", str(folder))
+    monkeypatch.setenv("HTCORE_DEFAULT_MODEL", "small")
+    return folder
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def error_of(result: Result) -> dict[str, str]:
+    found = json.loads(result.stdout)
+    assert found["schema"] == "htcore.error/1"
+    assert "Traceback" not in result.output
+    return dict(found["error"])
+
+
+def test_inspect_json() -> None:
+    result = run("inspect", EXAMPLE, "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert found["schema"] == "htcore.inspection/1"
+    assert {"receipt", "volume", "quality"} <= set(found)
+    assert found["volume"]["shape"][1:] == [256, 256]
+
+
+def test_predict_json_has_the_contracts_keys() -> None:
+    result = run("predict", EXAMPLE, "--json", "--device", "cpu")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0 and found["schema"] == "htcore.prediction/1"
+    assert {"receipt", "volume", "quality", "risk", "evidence", "model", "timing_ms"} <= set(found)
+    assert {"probability", "interval", "interval_method", "threshold", "category"} <= set(found["risk"])
+    assert {"index", "z_mm", "contribution"} <= set(found["evidence"]["slices"][0])
+    assert {"volume_ml", "side"} <= set(found["evidence"]["lesion"])
+    assert {"id", "weights_sha256", "training_data"} <= set(found["model"])
+    assert set(found["timing_ms"]) == {"read", "prepare", "network", "explain", "total"}
+    assert {"verdict", "findings"} <= set(found["quality"])
+
+
+def test_predict_writes_maps_on_one_grid(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("predict", EXAMPLE, "--out", out).exit_code == 0
+    images = [nibabel.load(out / f"{name}.nii.gz") for name in ("volume", "saliency", "lesion")]
+    for image in images[1:]:
+        assert image.shape == images[0].shape
+        assert np.array_equal(image.affine, images[0].affine)
+    hu = np.asarray(images[0].dataobj)
+    outside = np.asarray(images[2].dataobj)[hu < -900]
+    assert hu.min() < -900 and hu.max() > 700
+    assert np.abs(outside).max() < 0.5, "the lesion map must lie in the head, not in the air"
+    assert json.loads((out / "prediction.json").read_text())["risk"]["probability"] > 0
+    assert not list(tmp_path.glob(".htcore-*"))
+    assert run("predict", EXAMPLE, "--out", out).exit_code == 0, "its own results may be replaced"
+
+
+def test_predict_keeps_what_it_did_not_write(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    result = run("predict", EXAMPLE, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 2 and error_of(result)["code"] == "usage"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+
+
+def test_unreadable_is_3_and_names_nothing(tmp_path: Path) -> None:
+    secret = tmp_path / "MUELLER_HANS_1950"
+    secret.mkdir()
+    (secret / "MUELLER.dcm").write_text("text")
+    for command in ("inspect", "predict"):
+        result = run(command, secret, "--json")
+        assert result.exit_code == 3
+        assert error_of(result)["code"] == "no_dicom"
+        assert "MUELLER" not in result.output
+
+
+def test_a_missing_path_is_3(tmp_path: Path) -> None:
+    assert run("inspect", tmp_path / "absent", "--json").exit_code == 3
+
+
+def test_refused_is_4_and_has_no_risk(tmp_path: Path) -> None:
+    HeadStudy(slabs=((1, 5.0),)).write(tmp_path / "one")
+    result = run("predict", tmp_path / "one", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 4
+    assert found["risk"] is None and found["quality"]["verdict"] == "refuse"
+    assert run("inspect", tmp_path / "one").exit_code == 4
+
+
+def test_wrong_usage_is_2() -> None:
+    assert run("predict").exit_code == 2
+    assert run("predict", EXAMPLE, "--device", "abacus").exit_code == 2
+    assert run("nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "config.json", "validation.parquet"])
+def test_a_damaged_model_is_told(models: Path, name: str) -> None:
+    path = models / "small" / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+    result = run("predict", EXAMPLE, "--json")
+    assert result.exit_code == 3 and error_of(result)["code"] == "bundle_damaged"
+
+
+def test_an_unforeseen_failure_keeps_its_words_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("PatientName MUELLER")
+
+    monkeypatch.setattr("htcore.services.inspect_study", fail)
+    result = run("inspect", EXAMPLE, "--json")
+    assert result.exit_code == 3 and error_of(result)["code"] == "unforeseen"
+    assert "MUELLER" not in result.output
+
+
+def test_impossible_simulation_is_2(tmp_path: Path) -> None:
+    assert run("simulate", "--patients", "0", "--out", tmp_path / "c").exit_code == 2
+    assert not (tmp_path / "c").exists()
+
+
+def test_evaluate_needs_both_outcomes(tmp_path: Path) -> None:
+    (tmp_path / "cohort.csv").write_text(f"patient_id,scan_id,path,ht\np,s,{EXAMPLE.resolve()},1\n")
+    result = run("evaluate", "--cohort", tmp_path / "cohort.csv", "--json")
+    assert result.exit_code == 3
+    assert "Traceback" not in result.output and json.loads(result.stdout)["error"]["code"]
+
+
+def test_train_on_a_table_without_columns_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cohort.csv").write_text("patient_id,ht\np,1\n")
+    result = run("train", "--cohort", tmp_path / "cohort.csv", "--out", tmp_path / "m")
+    assert result.exit_code == 3 and "scan_id" in result.output

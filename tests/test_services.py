@@ -1,0 +1,128 @@
+"""One call turns a study into an assessment, or says why not."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from htcore import services
+from htcore.errors import BundleError, CohortError, ReadError, RefusedError
+from htcore.settings import Settings
+from htcore.types import Volume
+from tests.phantom import head_volume
+from tests.small_bundle import write_small_bundle
+from tests.studies import HeadStudy
+
+EXAMPLES = services.example_studies(Settings())
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    models = tmp_path_factory.mktemp("models")
+    write_small_bundle(models / "small")
+    return Settings(models_dir=models, default_model="small")
+
+
+def test_examples_ship_and_have_plain_labels() -> None:
+    assert [example.label for example in EXAMPLES] == ["Large left infarct", "Right infarct", "Very small infarct"]
+
+
+def test_an_example_is_scored_with_evidence_that_adds_up(settings: Settings) -> None:
+    stages: list[tuple[str, float]] = []
+    opened = services.assess(EXAMPLES[0].path, settings=settings, progress=lambda *stage: stages.append(stage))
+    assert [stage for stage, _ in stages] == list(services.STAGES)
+    assert stages[0][1] == 0.0 and stages == sorted(stages, key=lambda entry: entry[1])
+    assert opened.receipt.simulated and opened.quality.verdict == "ok"
+    assert opened.risk is not None and opened.evidence is not None and opened.model is not None
+    low, high = opened.risk.interval
+    assert 0 < low <= opened.risk.probability <= high < 1
+    total = sum(entry.contribution for entry in opened.evidence.slices) + opened.evidence.bias
+    assert total == pytest.approx(opened.risk.logit, abs=1e-3)
+    assert len(opened.evidence.slices) == opened.volume.shape[0]
+    assert set(opened.timing_ms) == {"read", "prepare", "network", "explain", "total"}
+    parts = sum(value for key, value in opened.timing_ms.items() if key != "total")
+    assert opened.timing_ms["total"] == pytest.approx(parts, abs=1.0)
+
+
+def test_streams_and_the_path_give_the_same_risk(settings: Settings) -> None:
+    path = EXAMPLES[1].path
+    stream = io.BytesIO(path.read_bytes())
+    by_path = services.assess(path, settings=settings).risk
+    by_stream = services.assess([("upload", stream)], settings=settings).risk
+    assert by_path == by_stream
+
+
+def test_a_refused_scan_has_no_risk(settings: Settings, tmp_path: Path) -> None:
+    HeadStudy(slabs=((1, 5.0),)).write(tmp_path)
+    opened = services.assess(tmp_path, settings=settings)
+    assert opened.quality.verdict == "refuse"
+    assert opened.risk is None and opened.evidence is None and opened.model is None
+
+
+def test_a_scan_without_brain_is_refused_with_its_reason(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(volume: Volume) -> None:
+        raise RefusedError("no brain", code="no_brain")
+
+    monkeypatch.setattr("htcore.transforms.prepare", refuse)
+    opened = services.assess(EXAMPLES[0].path, settings=settings)
+    assert opened.quality.verdict == "refuse" and opened.risk is None
+    assert opened.quality.findings[-1].code == "no_brain"
+
+
+def test_nothing_to_read(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("not a scan")
+    with pytest.raises(ReadError):
+        services.assess(tmp_path, settings=settings)
+
+
+@pytest.mark.parametrize("model_id", ["absent", "../small", "", ".hidden", "/small"])
+def test_a_model_that_is_not_there(settings: Settings, model_id: str) -> None:
+    with pytest.raises(BundleError) as caught:
+        services.load_bundle_by_id(model_id, settings)
+    assert caught.value.code == "bundle_missing"
+
+
+def test_models_are_listed(settings: Settings) -> None:
+    assert services.list_models(settings) == ("small",)
+
+
+def test_mirrored_head_swaps_the_slices_contributions_little(settings: Settings) -> None:
+    """Order of slices and sides come from the geometry alone: the same scan stored mirrored is the same scan."""
+    from htcore.explain import explain
+    from htcore.inference import predict
+    from htcore.transforms import prepare
+
+    bundle = services.load_bundle_by_id("small", settings)
+    logits = []
+    for flip in (False, True):
+        volume = head_volume(flip_columns=flip)
+        model_input = prepare(volume)
+        result = predict(bundle, model_input)
+        explain(result, model_input, volume)
+        logits.append(result.logit)
+    assert np.ptp(logits) < 0.2
+
+
+def test_a_cohort_is_scored_and_what_cannot_be_is_listed(settings: Settings, tmp_path: Path) -> None:
+    bundle = services.load_bundle_by_id("small", settings)
+    HeadStudy(slabs=((2, 5.0),)).write(tmp_path / "short")
+    rows = ["patient_id,scan_id,path,ht"]
+    rows += [f"p{i},s{i},{example.path.resolve()},{i % 2}" for i, example in enumerate(EXAMPLES)]
+    rows += ["p8,s8,short,1"]
+    (tmp_path / "cohort.csv").write_text("\n".join(rows) + "\n")
+    seen: list[tuple[int, int]] = []
+    done = services.evaluate_cohort(bundle, tmp_path / "cohort.csv", progress=lambda *step: seen.append(step))
+    assert (done.evaluation.n_patients, done.evaluation.n_scans, done.evaluation.n_events) == (3, 3, 1)
+    assert [(entry.scan_id, entry.code) for entry in done.refused] == [("s8", "too_few_slices")]
+    assert seen[-1] == (4, 4)
+
+
+def test_a_cohort_with_one_outcome_is_told(settings: Settings, tmp_path: Path) -> None:
+    bundle = services.load_bundle_by_id("small", settings)
+    rows = ["patient_id,scan_id,path,ht", *(f"p{i},s{i},{e.path.resolve()},0" for i, e in enumerate(EXAMPLES))]
+    (tmp_path / "cohort.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(CohortError):
+        services.evaluate_cohort(bundle, tmp_path / "cohort.csv")
