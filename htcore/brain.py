@@ -29,7 +29,7 @@ def brain_mask(hu: NDArray[np.float32], spacing_mm: float) -> NDArray[np.bool_]:
 
     Notes
     -----
-    Soft tissue that bone encloses in its slice, opened by about 6 mm so that the scalp, the orbits and the neck part from
+    Soft tissue that bone encloses in its slice, opened by about 6 mm so that scalp, orbits and neck part from
     the brain, then the largest component, regrown inside the tissue it came from.
     """
     bone = hu > BONE_HU

@@ -1,4 +1,4 @@
-"""A model as a folder: weights, configuration, calibration, validation predictions, card; read as data, never as code."""
+"""A model as a folder: weights, configuration, calibration, validation predictions, card; read as data, never code."""
 
 from __future__ import annotations
 

@@ -101,8 +101,8 @@ def evidence_json(evidence: Evidence) -> dict[str, Any]:
 def write_prediction(assessment: Assessment, out: Path) -> None:
     """Write ``prediction.json`` and, for a scored scan, the scan and its maps on one uniform grid in world millimetres.
 
-    Everything is written beside its place first: nothing half-written passes for whole. Results of an earlier call in the
-    same folder are replaced, all of them.
+    Everything is written beside its place first: nothing half-written passes for whole. Results of an earlier call in
+    the same folder are replaced, all of them.
 
     Raises
     ------
@@ -144,7 +144,9 @@ def _write_nifti(path: Path, values: NDArray[Any], affine_lps: FloatArray) -> No
     """``values`` (slice, row, column) as NIfTI (column, row, slice), RAS millimetres."""
     import nibabel
 
-    image = nibabel.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), _LPS_TO_RAS @ affine_lps)
+    image: Any = nibabel.Nifti1Image(  # type: ignore[no-untyped-call]
+        np.ascontiguousarray(values.transpose(2, 1, 0)), _LPS_TO_RAS @ affine_lps
+    )
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = b"htcore, research use only"
     nibabel.save(image, path)

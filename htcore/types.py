@@ -174,7 +174,7 @@ class CanonicalGrid:
     """The network's grid in the patient's space.
 
     ``affine @ (column, row, slice, 1)`` is an LPS position in mm. Columns run to the patient's left, rows to the back,
-    slices to the head; the middle of the columns is the mid-sagittal plane, so a flip of the last axis mirrors the head.
+    slices to the head; the columns' middle is the mid-sagittal plane, so a flip of the last axis mirrors the head.
     """
 
     shape: tuple[int, int, int]

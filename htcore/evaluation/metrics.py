@@ -15,7 +15,7 @@ _SEPARATED = 100.0
 def ratio(numerator: Weights, denominator: Weights) -> Weights:
     """Quotient, NaN where the denominator is 0."""
     out = np.full(np.broadcast(numerator, denominator).shape, np.nan)
-    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return np.asarray(np.divide(numerator, denominator, out=out, where=denominator > 0))
 
 
 def _tied_sums(labels: NDArray[np.bool_], scores: Weights, weights: Weights) -> tuple[Weights, Weights]:
@@ -49,7 +49,7 @@ def auprc(labels: NDArray[np.bool_], scores: Weights, weights: Weights) -> Weigh
 def at_threshold(
     labels: NDArray[np.bool_], probability: Weights, threshold: float, weights: Weights
 ) -> dict[str, Weights]:
-    """F1, sensitivity, specificity, accuracy, PPV and NPV where ``probability >= threshold`` calls: (resamples,) each."""
+    """F1, sensitivity, specificity, accuracy, PPV, NPV where ``probability >= threshold`` calls: (resamples,) each."""
     called = probability >= threshold
     cells = np.stack([labels & called, ~labels & called, labels & ~called, ~labels & ~called], axis=1)
     tp, fp, fn, tn = (weights @ cells.astype(np.float64)).T

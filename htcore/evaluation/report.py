@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ def _subgroups(validation: ValidationSet, bootstrap: Bootstrap) -> Iterator[Subg
         if values is None:
             continue
         bounds = (-math.inf, *edges, math.inf)
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        for low, high in pairwise(bounds):
             label = f"under {high:g}" if low == -math.inf else f"{low:g} to under {high:g}"
             label = f"{low:g} and over" if high == math.inf else label
             yield from _subgroup(f"{title} {label} {unit}", (values >= low) & (values < high), validation, bootstrap)

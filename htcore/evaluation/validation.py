@@ -67,7 +67,7 @@ class ValidationSet:
         Parameters
         ----------
         frame
-            Columns ``patient_id``, ``scan_id``, ``ht`` (0 or 1), ``probability``; optionally those of `columns`, ``sex``.
+            Columns ``patient_id``, ``scan_id``, ``ht`` (0 or 1), ``probability``; optionally `columns`, ``sex``.
 
         Raises
         ------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95% interval; NaN where it is undefined (say, a precision where nothing was called positive)."""
+    """A figure with its 95% interval; NaN where it is undefined (a precision where nothing was called positive)."""
 
     value: float
     low: float

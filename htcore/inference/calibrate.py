@@ -73,7 +73,7 @@ def fit_calibration(
 
 
 def youden_threshold(probability: Array, labels: Array) -> float:
-    """The threshold of the largest sensitivity + specificity − 1, halfway to the next lower value; lowest wins a tie."""
+    """Threshold of the largest sensitivity + specificity − 1, halfway to the next lower value; lowest wins a tie."""
     values = np.unique(probability)
     positive = np.asarray(labels) == 1
     above = probability[None, :] >= values[:, None]
@@ -95,8 +95,8 @@ def shift_prevalence(probability: float, before: float, after: float) -> float:
 def estimate_risk(calibration: Calibration, logit_value: float, prevalence: float | None = None) -> RiskEstimate:
     """Probability and interval at a network's logit; with ``prevalence``, in a population of that prevalence.
 
-    The interval holds the 2.5th to 97.5th percentile of the resampled calibration curves, widened to the probability where
-    the curves miss it. The threshold moves with the prevalence: it divides the same scans.
+    The interval holds the 2.5th to 97.5th percentile of the resampled calibration curves, widened to the probability
+    where the curves miss it. The threshold moves with the prevalence: it divides the same scans.
     """
 
     def moved(value: float) -> float:

@@ -227,5 +227,5 @@ class LesionGatedResNet(nn.Module):
 
 
 def build(config: NetworkConfig) -> LesionGatedResNet:
-    """A network with fresh weights from torch's generator: seed it with ``torch.random.fork_rng`` and ``manual_seed``."""
+    """A network with fresh weights from torch's generator: seed that with ``fork_rng`` and ``manual_seed``."""
     return LesionGatedResNet(config)

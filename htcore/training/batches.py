@@ -61,7 +61,7 @@ class Augmentation:
 
 
 class Batch:
-    """Tensors of a few scans: channels (B, S, C, H, W), lesion (B, S, H, W), has_lesion (B,), labels (B,), factors (B, F)."""
+    """A few scans: channels (B, S, C, H, W), lesion (B, S, H, W), has_lesion and labels (B,), factors (B, F)."""
 
     def __init__(self, source: ScanSource, indices: NDArray[np.int64]) -> None:
         scans = [source.load(int(index)) for index in indices]

@@ -94,7 +94,7 @@ def _auc_interval(table: pd.DataFrame, rng: np.random.Generator) -> tuple[float 
 
 def _caveat(part: str) -> str:
     if part == "calibration":
-        return "Calibration and threshold were fitted on these same patients: take a separate validation cohort for a fair measure."
+        return "Calibration and threshold were fitted on these same patients: a fair measure needs a validation cohort."
     return "These patients took no part in training, calibration or any choice."
 
 

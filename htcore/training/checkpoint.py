@@ -55,7 +55,7 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Opt
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
-            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}
     except (OSError, SafetensorError) as error:
         raise TrainingError("The checkpoint is damaged: delete it and train from the start.") from error
     if metadata.get("fingerprint") != fingerprint:

@@ -53,7 +53,7 @@ class CohortScan:
 
     @property
     def person(self) -> str:
-        """Who was scanned, across tables: simulated cohorts number their people alike, the true risk tells them apart."""
+        """Who was scanned, across tables: simulated cohorts number people alike, their true risk differs."""
         return f"{self.patient_id}/{self.values['p_ht']}" if "p_ht" in self.values else self.patient_id
 
     def number(self, column: str) -> float | None:
@@ -83,8 +83,8 @@ def read_cohort(cohort_csv: Path) -> Cohort:
     Raises
     ------
     CohortError
-        If columns, cells or files are missing, a scan is listed twice, or a patient lies in two splits. Rows are counted as
-        a spreadsheet does: the header is row 1.
+        If columns, cells or files are missing, a scan is listed twice, or a patient lies in two splits. Row 1
+        is the header.
     """
     table = _read_table(cohort_csv, REQUIRED)
     if table.empty:
@@ -156,7 +156,7 @@ def split_patients(
     for name, part in (("training", training), ("calibration", calibration)):
         if len({scan.ht for scan in part}) < 2:
             raise CohortError(
-                f"The {name} part needs patients with and without HT (ht = 1 and ht = 0): add scans or change the splits."
+                f"The {name} part needs patients with and without HT (ht = 1 and 0): add scans or change the splits."
             )
     check_no_leak({"training": training, "calibration": calibration})
     return training, calibration

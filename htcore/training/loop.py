@@ -191,7 +191,7 @@ def lesion_loss(logits: Tensor, truth: Tensor, brain: Tensor) -> Tensor:
 
 
 def one_cycle(progress: float, peak: float) -> float:
-    """Learning rate at a share of the training: up by a cosine to ``peak`` at 0.3, down to nearly nothing (Smith 2018)."""
+    """Learning rate at a share of the training: cosine up to ``peak`` at 0.3, then down to nearly 0 (Smith 2018)."""
     if progress < 0.3:
         return peak / 25 + (peak - peak / 25) * (1 - math.cos(math.pi * progress / 0.3)) / 2
     return peak * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * (progress - 0.3) / 0.7)) / 2)

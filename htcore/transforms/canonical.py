@@ -39,7 +39,7 @@ def prepare(volume: Volume) -> ModelInput:
     brain_ml = float(brain.sum()) * _COARSE_MM**3 / 1000.0
     if brain_ml < _MIN_BRAIN_ML:
         raise RefusedError(
-            f"A head with at least {_MIN_BRAIN_ML:.0f} mL of brain inside the skull was expected, {brain_ml:.0f} mL were found: "
+            f"At least {_MIN_BRAIN_ML:.0f} mL of brain inside a skull were expected, {brain_ml:.0f} mL were found: "
             "choose a plain head CT that covers the brain.",
             code="no_brain",
         )

@@ -43,8 +43,8 @@ class SliceStack:
     def sample(self, points_mm: FloatArray, outside: float) -> NDArray[np.float32]:
         """Trilinear values at LPS ``points_mm`` of shape (..., 3); ``outside`` beyond the scan.
 
-        Between two slices the grid is sheared along the line that joins equal pixels, so that a tilted stack, several slabs
-        and gaps are exact.
+        Between two slices the grid is sheared along the line that joins equal pixels, so that a tilted stack, several
+        slabs and gaps are exact.
         """
         points = points_mm.reshape(-1, 3)
         along = points @ self.normal

@@ -19,7 +19,7 @@ _SAMPLES = 4000
 
 @dataclass(frozen=True)
 class MidsagittalPlane:
-    """Head pose relative to the scanner: turn by ``yaw_deg`` about z and ``roll_deg`` about y; passes through ``centre_mm``."""
+    """Head pose: turned by ``yaw_deg`` about z and ``roll_deg`` about y; the plane passes through ``centre_mm``."""
 
     yaw_deg: float
     roll_deg: float
@@ -54,8 +54,8 @@ def find_midsagittal(
 
     Notes
     -----
-    A coarse search over yaw and roll on a fixed sample of points in and around the brain, then Nelder-Mead. No randomness:
-    points are taken at a fixed stride.
+    A coarse search over yaw and roll on a fixed sample of points in and around the brain, then Nelder-Mead. Nothing is
+    random: points are taken at a fixed stride.
     """
     image = ndimage.gaussian_filter(np.clip(hu, -100.0, 150.0), 1.0)
     head = ndimage.binary_dilation(brain, iterations=max(1, round(9.0 / spacing_mm)))
@@ -74,7 +74,7 @@ def find_midsagittal(
         return float(difference.mean()) + float(beyond)
 
     start = _coarse(cost)
-    simplex = np.array([start, start + [3, 0, 0], start + [0, 3, 0], start + [0, 0, 2.0]])
+    simplex = np.array([start, *(start + np.diag([3.0, 3.0, 2.0]))])
     best = optimize.minimize(
         cost,
         start,

@@ -72,7 +72,7 @@ def test_mask_read_in_either_orientation(cohort: tuple[Path, Volume, np.ndarray]
 def test_mask_of_another_shape_or_no_image(cohort: tuple[Path, Volume, np.ndarray], tmp_path: Path) -> None:
     _, volume, mask = cohort
     write_mask(tmp_path / "small.nii.gz", mask[:-1], volume)
-    with pytest.raises(CohortError, match="another|has"):
+    with pytest.raises(CohortError, match=r"another|has"):
         read_mask(tmp_path / "small.nii.gz", volume)
     (tmp_path / "text.nii.gz").write_text("no image")
     with pytest.raises(CohortError, match="could not be read"):

@@ -27,7 +27,7 @@ class SliceMarks:
 
 
 def marks(affine: FloatArray) -> SliceMarks:
-    """Directions at an image's borders, from the slice's affine (DICOM PS3.3 C.7.6.2.1.1); always the patient's side."""
+    """Directions at an image's borders, from the slice's affine (DICOM PS3.3 C.7.6.2.1.1); the patient's sides."""
     left, right = _ends(affine[:3, 0])
     top, bottom = _ends(affine[:3, 1])
     return SliceMarks(left, right, top, bottom)
