@@ -45,15 +45,19 @@ class Bootstrap:
         # Row 0 is the set itself, so that the figure and its resamples come out of one computation.
         self._weights = np.ones((n_resamples + 1, validation.n_scans))
         self._weights[1:] = drawn[:, validation.patient]
+        self._areas: dict[bytes, Interval] = {}
 
     def auc(self, mask: NDArray[np.bool_] | None = None) -> Interval:
         """AUC of all scans, or of those in ``mask`` (scans,): NaN where a class is absent."""
-        labels, probability, weights = self.validation.labels, self.validation.probability, self._weights
-        if mask is not None:
-            labels, probability, weights = labels[mask], probability[mask], weights[:, mask]
-        if labels.size == 0:
+        chosen = np.ones(self.validation.n_scans, dtype=bool) if mask is None else mask
+        if not chosen.any():
             return Interval(float("nan"), float("nan"), float("nan"))
-        return _interval(metrics.auc(labels, probability, weights))
+        # No threshold moves an AUC: a page that follows a slider asks for the same masks again.
+        key = chosen.tobytes()
+        if key not in self._areas:
+            labels, probability = self.validation.labels[chosen], self.validation.probability[chosen]
+            self._areas[key] = _interval(metrics.auc(labels, probability, self._weights[:, chosen]))
+        return self._areas[key]
 
     @cached_property
     def fixed(self) -> dict[str, Interval]:
