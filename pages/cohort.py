@@ -24,19 +24,19 @@ except HtcoreError as error:
     st.stop()
 
 head = st.container()
-threshold = (
-    st.slider(
-        "Threshold: call a scan positive from this risk on",
-        min_value=0.0,
-        max_value=100.0,
-        value=round(100 * bundle.calibration.threshold, 1),
-        step=0.1,
-        format="%.1f%%",
-        # Another model brings another default.
-        key=f"threshold-{bundle.identity.weights_sha256[:12]}",
-    )
-    / 100
+own_percent = 100 * bundle.calibration.threshold
+percent = st.slider(
+    "Threshold: call a scan positive from this risk on",
+    min_value=0.0,
+    max_value=100.0,
+    value=own_percent,
+    step=0.1,
+    format="%.1f%%",
+    # Another model brings another default.
+    key=f"threshold-{bundle.identity.weights_sha256[:12]}",
 )
+# Untouched, it is the bundle's own to the last digit: the command line must give the same figures.
+threshold = bundle.calibration.threshold if percent == own_percent else percent / 100
 found = evaluate(measured.validation, threshold, bootstrap=measured.bootstrap)
 with head:
     draw_source(found, bundle.identity, independent=independent)

@@ -84,7 +84,7 @@ def relative_imports(source: str) -> list[str]:
 
 
 def full_names(tree: ast.AST) -> dict[str, str]:
-    """What each imported name stands for: ``np`` → ``numpy``; ``load`` → ``torch.load`` once taken from there."""
+    """What each imported name stands for: ``np`` → ``numpy``; ``load`` → ``torch.load``."""
     names = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -103,7 +103,7 @@ def unsafe(source: str) -> list[str]:
         if isinstance(node, ast.Call):
             first, dot, rest = ast.unparse(node.func).partition(".")
             call = names.get(first, first) + dot + rest
-            # pandas.read_pickle unpickles, and numpy.load may: it has to say that it does not.
+            # pandas.read_pickle unpickles, and numpy.load may: it has to say it does not.
             refused = any(word.arg == "allow_pickle" and ast.unparse(word.value) == "False" for word in node.keywords)
             if call in FORBIDDEN_CALLS or call.endswith("read_pickle") or (call == "numpy.load" and not refused):
                 found.append(call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 Weights = NDArray[np.float64]
 _NEWTON_STEPS = 25
@@ -76,16 +77,21 @@ def calibration(labels: NDArray[np.bool_], log_odds: Weights, weights: Weights) 
     slope, intercept : (resamples,)
         1 and 0 for a calibrated model; NaN where the outcomes are separated or the predictions all equal.
     """
-    slope, intercept = np.ones(len(weights)), np.zeros(len(weights))
-    step = np.full(len(weights), np.inf)
-    outcome = labels.astype(np.float64)
+    centre, spread = float(log_odds.mean()), float(log_odds.std())
+    undefined = np.full(len(weights), np.nan)
+    if not spread > 0:
+        return undefined, undefined
+    # Standardised, and from slope 0: from slope 1 an overconfident model sends Newton's steps off to infinity.
+    scores, outcome = (log_odds - centre) / spread, labels.astype(np.float64)
+    slope, step = np.zeros(len(weights)), np.full(len(weights), np.inf)
     with np.errstate(all="ignore"):
+        intercept = np.asarray(logit(weights @ outcome / weights.sum(axis=1)))
         for _ in range(_NEWTON_STEPS):
-            expected = 1 / (1 + np.exp(-(slope[:, None] * log_odds + intercept[:, None])))
+            expected = expit(slope[:, None] * scores + intercept[:, None])
             residual = weights * (outcome - expected)
             curvature = weights * expected * (1 - expected)
-            h00, h01, h11 = curvature.sum(axis=1), curvature @ log_odds, curvature @ log_odds**2
-            g0, g1 = residual.sum(axis=1), residual @ log_odds
+            h00, h01, h11 = curvature.sum(axis=1), curvature @ scores, curvature @ scores**2
+            g0, g1 = residual.sum(axis=1), residual @ scores
             determinant = h00 * h11 - h01**2
             by_slope = (h00 * g1 - h01 * g0) / determinant
             by_intercept = (h11 * g0 - h01 * g1) / determinant
@@ -93,5 +99,5 @@ def calibration(labels: NDArray[np.bool_], log_odds: Weights, weights: Weights) 
             step = np.abs(by_slope) + np.abs(by_intercept)
             if np.all(~(step > _CONVERGED)):
                 break
-    good = (step <= _CONVERGED) & (np.abs(slope) < _SEPARATED)
-    return np.where(good, slope, np.nan), np.where(good, intercept, np.nan)
+    good = (step <= _CONVERGED) & (np.abs(slope / spread) < _SEPARATED)
+    return np.where(good, slope / spread, np.nan), np.where(good, intercept - slope * centre / spread, np.nan)

@@ -179,11 +179,8 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "n_events": evaluation.n_events,
         "threshold": evaluation.threshold,
         "metrics": {name: _plain(interval) for name, interval in evaluation.metrics.items()},
-        "oracle": None if ceiling is None else {"image_auc": ceiling.image_auc, "full_auc": ceiling.full_auc},
-        "subgroups": [
-            {"name": part.name, "n_patients": part.n_patients, "n_events": part.n_events, "auc": _plain(part.auc)}
-            for part in evaluation.subgroups
-        ],
+        "oracle": None if ceiling is None else dict(vars(ceiling)),
+        "subgroups": [{**vars(part), "auc": _plain(part.auc)} for part in evaluation.subgroups],
     }
 
 
