@@ -42,7 +42,7 @@ def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
         )
     )
     dress(figure, height=260)
-    figure.update_layout(margin={"l": 30, "r": 30, "t": 30, "b": 45})
+    figure.update_layout(margin={"l": 45, "r": 45, "t": 30, "b": 45})
     figure.add_annotation(
         text=(
             f"<span style='color:{SKY}'>▬</span> interval {low:.0f}–{high:.0f}%   "

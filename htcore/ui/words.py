@@ -40,7 +40,7 @@ def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
     return (
         f"Of 100 {among} that score like this one, about {round(100 * risk.probability)} go on to bleed "
         f"(interval {100 * low:.0f} to {100 * high:.0f}). That is {side} the threshold of {percent(risk.threshold)}; "
-        f"in the validation set as a whole it is {round(100 * risk.prevalence)} of 100."
+        f"among all {among} that it was calibrated on it is {round(100 * risk.prevalence)} of 100."
     )
 
 
@@ -48,7 +48,8 @@ def lesion_sentence(lesion: LesionMeasure) -> str:
     """What the lesion head measured; side is the patient's."""
     if lesion.side is None or lesion.volume_ml <= 0:
         return "The model sees no acute infarct above its cut-off."
-    return f"The model sees {lesion.volume_ml:.0f} mL of acute infarct, on the patient's {lesion.side}."
+    where = "across the midline" if lesion.side == "midline" else f"on the patient's {lesion.side}"
+    return f"The model sees {lesion.volume_ml:.0f} mL of acute infarct, {where}."
 
 
 def timing_sentence(assessment: Assessment) -> str:
