@@ -191,19 +191,22 @@ def train(
 
 @app.command()
 def evaluate(
-    cohort: Cohort,
+    cohort: Annotated[Path | None, typer.Option(help="cohort.csv; the model's stored validation by default.")] = None,
     model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
     as_json: Json = False,
     device: Annotated[Device, typer.Option()] = Device.auto,
 ) -> None:
-    """Score labelled scans; print all metrics with 95% intervals."""
+    """Score labelled scans, or take the stored validation predictions; print all metrics with 95% intervals."""
     from htcore import services
     from htcore.evaluation import to_json
 
     with _errors(as_json):
         bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model)
-        with _bar("scoring", visible=not as_json) as tell:
-            done = services.evaluate_cohort(bundle, cohort, device.value, tell)
+        if cohort is None:
+            done = services.evaluate_stored(bundle)
+        else:
+            with _bar("scoring", visible=not as_json) as tell:
+                done = services.evaluate_cohort(bundle, cohort, device.value, tell)
         found = to_json(done.evaluation)
         found["model"] = {"id": bundle.identity.id, "weights_sha256": bundle.identity.weights_sha256}
         found["left_out"] = [{"scan_id": entry.scan_id, "code": entry.code} for entry in done.refused]
@@ -212,8 +215,17 @@ def evaluate(
             return
         typer.echo(f"{found['n_patients']} patients, {found['n_scans']} scans, {found['n_events']} with HT")
         for name, interval in found["metrics"].items():
-            typer.echo(f"{name:22s} {interval['value']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})")
+            value, low, high = (_number(interval[key]) for key in ("value", "low", "high"))
+            typer.echo(f"{name:22s} {value} ({low}–{high})")
+        ceiling = done.evaluation.oracle
+        if ceiling is not None and ceiling.image_auc is not None:
+            share = ceiling.model_auc / ceiling.image_auc
+            typer.echo(
+                f"best possible from the image (simulator's truth, first scans): AUC {ceiling.image_auc:.3f}; "
+                f"the model on the same scans {ceiling.model_auc:.3f}, {share:.3f} of it"
+            )
         typer.echo(f"left out: {len(done.refused)} scans")
+        typer.echo(f"model {bundle.identity.id}, trained on {bundle.identity.training_data}. {_NOTICE}")
 
 
 @app.command()
@@ -270,6 +282,10 @@ def _print_quality(quality: QualityReport) -> None:
     typer.echo(f"quality: {quality.verdict}")
     for finding in quality.findings:
         typer.echo(f"  {finding.severity}: {finding.message} [{finding.code}]")
+
+
+def _number(value: float | None) -> str:
+    return "not available" if value is None else f"{value:.3f}"
 
 
 def _exit_if_refused(quality: QualityReport) -> None:

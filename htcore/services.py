@@ -13,6 +13,8 @@ from htcore.settings import Settings
 from htcore.types import Assessment, Finding, QualityReport, StudyReceipt, Volume
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from htcore.bundle import Bundle
     from htcore.evaluation import Evaluation
 
@@ -202,6 +204,33 @@ def evaluate_cohort(
 
 
 _TIMING_KEYS = {"reading": "read", "preparing": "prepare", "network": "network", "explaining": "explain"}
+
+
+def validation_predictions(bundle: Bundle) -> tuple[pd.DataFrame, bool]:
+    """The bundle's stored predictions, and whether their patients took no part in calibration either.
+
+    A bundle trained without a validation cohort holds its calibration patients alone; of a mixed table the fair part
+    is given.
+    """
+    table = bundle.validation
+    if "part" not in table.columns:
+        return table, True
+    fair = table["part"] == "validation"
+    return (table[fair].reset_index(drop=True), True) if bool(fair.any()) else (table, False)
+
+
+def evaluate_stored(bundle: Bundle) -> CohortEvaluation:
+    """What the cohort page shows: the stored validation predictions measured at the bundle's own threshold.
+
+    Raises
+    ------
+    CohortError
+        If the predictions cannot be evaluated.
+    """
+    from htcore.evaluation import ValidationSet, evaluate
+
+    table, _ = validation_predictions(bundle)
+    return CohortEvaluation(evaluate(ValidationSet.from_frame(table), bundle.calibration.threshold), ())
 
 
 class _Clock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from htcore import services
 from htcore.errors import HtcoreError
 from htcore.evaluation import evaluate
 from htcore.ui import session
@@ -12,11 +13,7 @@ from htcore.ui.cohort_view import draw_charts, draw_comparison, draw_oracle, dra
 st.title("Cohort")
 try:
     bundle = session.current_bundle()
-    table = bundle.validation
-    # A bundle may carry calibration patients where it had no others; a mixed table is measured on the fair ones.
-    independent = "part" not in table.columns or bool((table["part"] == "validation").any())
-    if "part" in table.columns and independent:
-        table = table[table["part"] == "validation"].reset_index(drop=True)
+    table, independent = services.validation_predictions(bundle)
     measured = measure(table, bundle.identity.weights_sha256)
 except HtcoreError as error:
     st.error(str(error), icon=":material/error:")

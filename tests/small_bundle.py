@@ -20,11 +20,11 @@ def write_small_bundle(path: Path) -> Bundle:
         network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4)).eval()
     table = pd.DataFrame(
         {
-            "patient_id": ["A", "B"],
-            "scan_id": ["A1", "B1"],
-            "ht": [0, 1],
-            "logit": [-1.0, 1.0],
-            "probability": [0.2, 0.7],
+            "patient_id": ["A", "B", "C", "D"],
+            "scan_id": ["A1", "B1", "C1", "D1"],
+            "ht": [0, 1, 0, 1],
+            "logit": [-1.0, 1.0, 0.5, 0.2],
+            "probability": [0.2, 0.7, 0.6, 0.55],
         }
     )
     return save_bundle(

@@ -151,3 +151,20 @@ def test_train_on_a_table_without_columns_is_told(tmp_path: Path) -> None:
     (tmp_path / "cohort.csv").write_text("patient_id,ht\np,1\n")
     result = run("train", "--cohort", tmp_path / "cohort.csv", "--out", tmp_path / "m")
     assert result.exit_code == 3 and "scan_id" in result.output
+
+
+def test_evaluate_without_a_cohort_measures_the_stored_predictions() -> None:
+    result = run("evaluate", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0 and found["schema"] == "htcore.evaluation/1"
+    assert (found["n_patients"], found["n_scans"], found["n_events"]) == (4, 4, 2)
+    assert found["metrics"]["auc"]["value"] == pytest.approx(0.75)
+    assert found["metrics"]["sensitivity"]["value"] == 1.0 and found["metrics"]["specificity"]["value"] == 0.5
+    assert found["model"]["id"] == "small" and found["oracle"] is None
+
+
+def test_an_undefined_figure_is_said_in_words() -> None:
+    """Separated resamples leave no calibration slope in many of four patients."""
+    result = run("evaluate")
+    assert result.exit_code == 0 and "Traceback" not in result.output
+    assert "auc                    0.750" in result.stdout
