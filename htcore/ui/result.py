@@ -50,6 +50,11 @@ def _draw_risk(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> 
     st.write(risk_sentence(risk, simulated=model.simulated))
     notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
     st.badge(notice, icon=":material/science:", color="orange")
+    if model.simulated and not opened.receipt.simulated:
+        st.warning(
+            "This model has seen simulated scans only: on a patient's scan its number is a demonstration, not an estimate.",
+            icon=_ICONS["warn"],
+        )
     st.caption(
         f"Interval: {plain(risk.interval_method)}. {timing_sentence(opened)} "
         f"Model {plain(model.id)}, weights {model.weights_sha256[:12]}."
@@ -95,7 +100,6 @@ def _draw_series(receipt: StudyReceipt) -> None:
             "Images": series.n_images,
             "Used": "yes" if series.chosen else "no",
             "Why": series.reason,
-            "Description": series.description or "not available",
         }
         for series in receipt.series
     ]
