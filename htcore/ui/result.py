@@ -52,7 +52,7 @@ def _draw_risk(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> 
     st.badge(notice, icon=":material/science:", color="orange")
     if model.simulated and not opened.receipt.simulated:
         st.warning(
-            "This model has seen simulated scans only: on a patient's scan its number is a demonstration, not an estimate.",
+            "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate.",
             icon=_ICONS["warn"],
         )
     st.caption(
