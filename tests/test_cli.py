@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from htcore import services
+from htcore.__main__ import run as program
 from htcore.cli import app
 from htcore.settings import Settings
 from tests.small_bundle import write_small_bundle
@@ -168,3 +169,25 @@ def test_an_undefined_figure_is_said_in_words() -> None:
     result = run("evaluate")
     assert result.exit_code == 0 and "Traceback" not in result.output
     assert "auc                    0.750" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("predict", "--json"), ("predict", "x", "--json", "--device", "tpu"), ("predict", "x", "Doe_John", "--json")],
+)
+def test_a_command_that_is_not_understood_answers_in_json(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = program(arguments)
+    printed = capsys.readouterr().out
+    found = json.loads(printed)
+    assert code == 2 and found["schema"] == "htcore.error/1" and found["error"]["code"] == "usage"
+    assert "Doe" not in printed
+
+
+def test_exit_codes_reach_the_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(["inspect", str(tmp_path / "nowhere"), "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "not_found"
+    with pytest.raises(SystemExit) as left:
+        program(["inspect", str(EXAMPLE)])
+    assert left.value.code == 0
