@@ -144,7 +144,8 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
 
     page.locator(".viewer .strip").click()
     assert abs(_slice(page) - last / 2) <= 1
-    page.get_by_text("HU", exact=False).first.wait_for()
+    page.locator(".viewer .stage").hover()
+    assert page.locator(".viewer .pointer").inner_text().endswith(" HU")
     plain = _pixels(page)
     page.get_by_role("button", name="Bone").click()
     assert _pixels(page) != plain
@@ -164,8 +165,8 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
     page.wait_for_selector(".viewer[data-ready=true]")
     assert _slice(page) == here
     page.get_by_role("button", name="Clear this study").click()
+    page.locator(".viewer").wait_for(state="detached")
     page.locator("input[type=file]").first.wait_for(state="attached")
-    assert page.locator(".viewer").count() == 0
     assert outside == []
 
 
@@ -179,6 +180,8 @@ def test_bad_files_get_a_sentence_and_a_good_study_still_works(
         page.locator("input[type=file]").first.set_input_files(
             {"name": name, "mimeType": "application/octet-stream", "buffer": content}
         )
+        page.get_by_text(name).first.wait_for(state="attached")
+        page.get_by_text(name).first.wait_for(state="detached")
         page.get_by_test_id("stAlert").first.wait_for()
         assert "Traceback" not in page.content()
         assert name not in page.get_by_test_id("stAlert").first.inner_text()
