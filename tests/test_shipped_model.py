@@ -10,7 +10,7 @@ import pytest
 
 from htcore import services
 from htcore.bundle import Bundle
-from htcore.evaluation import METRICS
+from htcore.evaluation.report import METRICS
 from htcore.settings import Settings
 from htcore.transforms import reproject
 from htcore.types import Assessment
