@@ -49,7 +49,7 @@ def test_its_validation_set_mirrors_the_papers_counts_but_for_one_refused_scan(b
 def test_the_readme_gives_the_figures_that_the_command_prints(bundle: Bundle) -> None:
     found = services.evaluate_stored(bundle).evaluation
     text = README.read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", text, flags=re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (-?[\d.]+ \(.+?\)) \|", text, flags=re.MULTILINE))
     assert {"auc", "f1", "sensitivity", "specificity", "accuracy"} <= set(rows) <= set(METRICS)
     for name, cell in rows.items():
         figure = found.metrics[name]

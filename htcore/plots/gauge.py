@@ -45,9 +45,9 @@ def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
     figure.update_layout(margin={"l": 45, "r": 45, "t": 30, "b": 45})
     figure.add_annotation(
         text=(
-            f"<span style='color:{SKY}'>▬</span> interval {low:.0f}–{high:.0f}%   "
-            f"<span style='color:{VERMILION}'>▎</span>threshold {threshold:.0f}%   "
-            f"<span style='color:{PURPLE}'>▎</span>base rate {base:.0f}%"
+            f"<span style='color:{SKY}'>■</span> interval {low:.0f}–{high:.0f}%   "
+            f"<span style='color:{VERMILION}'>■</span> threshold {threshold:.0f}%   "
+            f"<span style='color:{PURPLE}'>■</span> base rate {base:.0f}%"
         ),
         x=0.5,
         y=-0.14,

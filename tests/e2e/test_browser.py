@@ -125,6 +125,7 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
     _open(page, address, study_files)
     page.get_by_text("go on to bleed").wait_for()
     page.locator(".js-plotly-plot").first.wait_for()
+    assert page.get_by_text("mL of acute infarct, on the patient's left").count() == 1
     assert page.get_by_text("Research use only · weights trained on simulated scans").count() >= 2
     _shoot(page, "review")
 
@@ -159,8 +160,12 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
 
     here = _slice(page)
     page.get_by_role("link", name="Cohort").click()
-    page.locator(".js-plotly-plot").first.wait_for()
+    page.get_by_text("Confusion matrix").wait_for()
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 3")
+    page.set_viewport_size({"width": 1280, "height": 3000})
+    page.wait_for_timeout(1500)  # the charts take the new size
     _shoot(page, "cohort")
+    page.set_viewport_size({"width": 1280, "height": 720})
     page.get_by_role("link", name="Review a scan").click()
     page.wait_for_selector(".viewer[data-ready=true]")
     assert _slice(page) == here
