@@ -39,7 +39,7 @@ def head_hu(points_mm: NDArray[np.float64]) -> NDArray[np.int16]:
 class HeadStudy:
     """A synthetic study. ``slabs`` lists (slices, spacing in mm); ``slab_gap_mm`` lies between two slabs.
 
-    ``tilt_deg`` is positive where the plane rises towards the patient's back. ``column_axis`` and ``row_sign`` turn
+    ``tilt_deg`` is positive where the plane falls towards the patient's back. ``column_axis`` and ``row_sign`` turn
     the picture: (-1, 0, 0) and -1 is a prone patient.
     """
 
@@ -68,7 +68,7 @@ class HeadStudy:
 
     def affines(self) -> NDArray[np.float64]:
         """(column, row, w, 1) → LPS mm, one a slice; the head's centre lies in the middle of the picture."""
-        angle = np.radians(self.tilt_deg)
+        angle = np.radians(-self.tilt_deg)
         column = np.array([self.column_sign, 0.0, 0.0])
         row = np.array([0.0, np.cos(angle), np.sin(angle)]) * self.row_sign
         normal = np.array([0.0, -np.sin(angle), np.cos(angle)])
