@@ -56,7 +56,7 @@ def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> Sca
             (float(rng.choice([3.0, 4.0, 5.0])), float(rng.uniform(0.3, 0.45))),
             (float(rng.choice([7.0, 8.0, 9.0])), 1.0),
         )
-    tilt = 0.0 if rng.random() < 0.35 else float(rng.uniform(-20, 25))
+    tilt = 0.0 if rng.random() < 0.35 else -float(rng.uniform(-20, 25))
     roll, yaw = (float(np.clip(rng.normal(0, 4.5), -12, 12)) for _ in range(2))
     return ScannerParameters(
         slabs=slabs,
@@ -81,7 +81,7 @@ def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> Sca
 
 def slice_geometry(scanner: ScannerParameters) -> tuple[FloatArray, FloatArray]:
     """Affines (slices, 4, 4) and thickness (slices,) in mm, feet to head; the table moves along z."""
-    tilt = np.radians(scanner.tilt_deg)
+    tilt = np.radians(0.0 - scanner.tilt_deg)  # positive where the plane falls towards the back; no -0.0
     spacing = scanner.field_of_view_mm / scanner.matrix
     span = scanner.stop_mm - scanner.start_mm
     z, positions, thickness = scanner.start_mm, [], []
