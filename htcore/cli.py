@@ -234,19 +234,14 @@ def serve(
     port: Annotated[int | None, typer.Option()] = None,
 ) -> None:
     """Start the dashboard."""
-    import subprocess
-
     with _errors(False):
         settings = Settings.from_environment()
-        root = Path(__file__).resolve().parent.parent
         address, number = host or settings.host, settings.port if port is None else port
         typer.echo(f"Dashboard at http://{address}:{number} (stop it with Ctrl+C). {_NOTICE}", err=True)
+        os.chdir(Path(__file__).resolve().parent.parent)
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
-        try:
-            code = subprocess.call([*command, "--server.address", address, "--server.port", str(number)], cwd=root)
-        except KeyboardInterrupt:
-            code = 0
-    raise typer.Exit(code)
+        # This process becomes the server: whoever stops it stops the server, and no child is left behind.
+        os.execv(sys.executable, [*command, "--server.address", address, "--server.port", str(number)])
 
 
 @contextmanager

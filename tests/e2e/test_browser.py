@@ -57,6 +57,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(timeout=20)
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server outlived its command"
 
 
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
