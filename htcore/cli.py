@@ -87,7 +87,10 @@ def inspect(path: Study, as_json: Json = False) -> None:
 def predict(
     path: Study,
     as_json: Json = False,
-    out: Annotated[Path | None, typer.Option(help="New folder for the maps as NIfTI and prediction.json.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the maps as NIfTI and prediction.json; new, empty, or of an earlier run."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
     device: Annotated[Device, typer.Option()] = Device.auto,
 ) -> None:
@@ -111,6 +114,10 @@ def predict(
                 )
                 typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
                 typer.echo(f"model {opened.model.id}, trained on {opened.model.training_data}. {_NOTICE}")
+                if opened.model.simulated and not opened.receipt.simulated:
+                    typer.echo(
+                        "The model knows simulated scans only: on a real scan this is a demonstration, no estimate."
+                    )
         _exit_if_refused(opened.quality)
 
 
