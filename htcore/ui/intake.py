@@ -28,7 +28,9 @@ _UNEXPECTED = (
 
 def draw_intake() -> None:
     """Draw the uploaders and examples; score what was given, keep the result, and run the page again."""
-    source = _uploaded() or _example()
+    uploaded, clicked = _uploaded(), _example()
+    # A click is the latest wish: files still held from an interrupted run must not win over it.
+    source = clicked or uploaded
     _choose_model()
     if source is not None:
         _score(source)
