@@ -18,7 +18,7 @@ def pixel_centres_mm(
 
 
 def hu_at(volume: Volume, points_mm: NDArray[np.float64], tolerance: float = 1e-3) -> NDArray[np.int16]:
-    """HU at LPS mm, shape (n, 3) → (n,); each point must be the centre of a pixel, within ``tolerance`` pixels or mm."""
+    """HU at LPS mm, shape (n, 3) → (n,); each point must be a pixel's centre, within ``tolerance`` pixels or mm."""
     off_plane = np.abs((points_mm[:, None] - volume.affines[None, :, :3, 3]) @ volume.normal)
     k = off_plane.argmin(axis=1)
     inverse = np.linalg.inv(volume.affines)[k]

@@ -66,7 +66,7 @@ def _item(**values: object) -> Dataset:
 
 
 def enhanced(parts: Sequence[Dataset], order: Sequence[int]) -> FileDataset:
-    """Classic instances as one Enhanced CT, frames in ``order``, each with a rescale intercept of its own (C.7.6.16)."""
+    """Classic instances as one Enhanced CT, frames in ``order``, each with its own intercept (C.7.6.16)."""
     out = copy.deepcopy(parts[0])
     frames, pixels = [], []
     for n, k in enumerate(order):
