@@ -121,8 +121,8 @@ CLASSIC_TAGS = {
 }
 HARMLESS_TAGS = [
     "SOPClassUID", "SOPInstanceUID", "ImageType", "PatientID", "PatientName", "PatientAge", "PatientSex",
-    "Manufacturer", "ConvolutionKernel", "KVP", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "PhotometricInterpretation",
-    "BitsStored", "HighBit",
+    "Manufacturer", "ConvolutionKernel", "KVP", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber",
+    "PhotometricInterpretation", "BitsStored", "HighBit",
 ]  # fmt: skip
 
 
