@@ -84,12 +84,35 @@ def said_by_dicom(content: bytes) -> Iterator[Slice]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = dcmread(io.BytesIO(content), force=True)
+            # Elements that pydicom wants and that HU and millimetres do not hang on.
+            dataset.PhotometricInterpretation = "MONOCHROME2"
+            dataset.BitsStored = dataset.get("BitsStored") or dataset.BitsAllocated
+            dataset.HighBit = dataset.BitsStored - 1
             stored = pixel_array(dataset, raw=True)
             frames = stored.reshape(-1, *stored.shape[-2:])
             for k, frame in enumerate(frames):
                 yield _place(dataset, k), _hu(dataset, k, frame)
     except Exception:  # noqa: BLE001 - damaged files fail in every way
         return
+
+
+def stored_in(hu: NDArray[np.int16], content: bytes) -> bool:
+    """Whether the slice's values stand, uncompressed, in the file where pixels may stand.
+
+    For files that pydicom refuses for an element of no weight. Frame n of an Enhanced object has intercept −1024 − n.
+    """
+    for tag, order in ((b"\xe0\x7f\x10\x00", "<"), (b"\x7f\xe0\x00\x10", ">")):
+        at = content.find(tag)
+        while at >= 0:
+            for start in (at + 8, at + 12):
+                block = content[start : start + (len(content) - start) // (2 * hu.size) * 2 * hu.size]
+                frames = np.frombuffer(block, f"{order}u2").reshape(-1, *hu.shape).astype(int)
+                for n in range(8):
+                    values = np.clip(frames - 1024 - n, _INT16.min, _INT16.max)
+                    if (values == hu).all(axis=(1, 2)).any():
+                        return True
+            at = content.find(tag, at + 1)
+    return False
 
 
 def _element(dataset: Dataset, frame: int, keyword: str) -> list[float]:
