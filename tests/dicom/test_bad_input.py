@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
 from htcore.dicom import read_study
-from htcore.errors import ReadError, RefusedError
+from htcore.errors import HtcoreError, ReadError, RefusedError
 from htcore.settings import Settings
 from tests.rearrange import enhanced
 from tests.studies import other
@@ -352,3 +352,29 @@ def test_mr_is_refused() -> None:
     with pytest.raises(RefusedError) as caught:
         read(files_of(change=change))
     assert (caught.value.code, caught.value.exit_code) == ("not_ct", 4)
+
+
+@pytest.mark.parametrize(
+    "shift", [-20, -12, -8, -4, -2, 2, pytest.param(4, marks=pytest.mark.xfail(strict=True, reason="OSError")), 20]
+)
+@pytest.mark.parametrize("macro", [b"\x20\x00\x13\x91SQ\0\0", b"\x28\x00\x45\x91SQ\0\0"], ids=["position", "rescale"])
+def test_a_functional_group_of_the_wrong_length(macro: bytes, shift: int) -> None:
+    """What follows is then read as elements of any kind; pydicom raises whatever comes."""
+    content = bytearray(transcode(enhanced(SMALL.datasets(), range(10)), ExplicitVRLittleEndian))
+    at = content.index(macro) + 8
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + shift).to_bytes(4, "little")
+    try:
+        volume, _ = read([bytes(content)])
+    except HtcoreError:
+        return
+    np.testing.assert_array_equal(volume.hu, SMALL.hu())
+
+
+@pytest.mark.xfail(strict=True, reason="compressed pixels with a length are taken for plain ones")
+def test_compressed_pixels_whose_length_is_damaged() -> None:
+    """The bytes of a codestream must not pass for HU."""
+    larger = other(SMALL, shape=(12, 10), pixel_mm=(18.0, 20.0), noise_hu=3.0)
+    files = [transcode(dataset, LOSSLESS["rle"]) for dataset in larger.datasets()]
+    at = files[4].rindex(b"\xe0\x7f\x10\x00") + 8
+    files[4] = files[4][: at + 3] + b"\x7f" + files[4][at + 4 :]
+    assert code_of(files) in {"undecodable", "truncated"}
