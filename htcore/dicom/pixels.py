@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
-from pydicom.pixels.utils import pixel_array
+from pydicom.encaps import generate_frames
 
+from htcore.dicom.codecs import decode
 from htcore.dicom.instance import Instance
 from htcore.dicom.planes import Plane
 from htcore.errors import ReadError
@@ -18,6 +19,8 @@ from htcore.settings import Settings
 # Below this there is no matter: padding that rescales to less cannot pass for tissue and is kept as stored.
 _VACUUM_HU = -1024
 _INT16 = np.iinfo(np.int16)
+# Decoding and arithmetic leave the interpreter's lock; more threads than this wait for memory.
+_MAX_THREADS = 8
 
 Stored = NDArray[Any]
 
@@ -31,45 +34,75 @@ def hounsfield(planes: list[Plane], settings: Settings) -> NDArray[np.int16]:
     Raises
     ------
     ReadError
-        Codes ``truncated``, ``missing_tag``, ``bad_tag``, ``unsupported_pixels``, ``undecodable``, ``too_large``.
+        Codes ``truncated``, ``missing_tag``, ``bad_tag``, ``unsupported_pixels``, ``unsupported_syntax``,
+        ``undecodable``, ``too_large``.
     """
     rows, columns = planes[0].instance.shape
     if rows < 1 or columns < 1 or len(planes) * rows * columns * 2 > settings.max_volume_bytes:
         message = f"The images declare a size outside 1 pixel … {settings.max_volume_bytes >> 20} MiB: export again."
         raise ReadError(message, code="too_large")
+    frames: dict[int, list[bytes]] = {}
+    for instance in {id(plane.instance): plane.instance for plane in planes}.values():
+        _check(instance)
+        if instance.pixels_length == -1:
+            frames[id(instance)] = _frames(instance)
     out = np.empty((len(planes), rows, columns), dtype=np.int16)
-    decoded: dict[int, Stored] = {}
-    for target, plane in zip(out, planes, strict=True):
-        instance = plane.instance
-        if plane.instance.n_frames == 1:
-            stored = _stored(instance, rows, columns)[0]
+
+    def fill(k: int) -> None:
+        plane = planes[k]
+        encoded = frames.get(id(plane.instance))
+        if encoded is None:
+            stored = _native(plane.instance, plane.frame, rows, columns)
         else:
-            if id(instance) not in decoded:
-                decoded[id(instance)] = _stored(instance, rows, columns)
-            stored = decoded[id(instance)][plane.frame]
-        _rescale(stored, plane, target)
+            stored = _decoded(plane.instance, encoded[plane.frame], rows, columns)
+        _rescale(stored, plane, out[k])
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
+        for _ in pool.map(fill, range(len(planes))):
+            pass
     return out
 
 
-def _stored(instance: Instance, rows: int, columns: int) -> Stored:
-    """Stored values of every frame, shape (frames, rows, columns)."""
+def _check(instance: Instance) -> None:
     if instance.whole("SamplesPerPixel") != 1:
         raise ReadError("The images are in colour: export the original CT series.", code="unsupported_pixels")
     if instance.pixels_at is None:
         raise ReadError("(7FE0,0010) Pixel Data is missing: export the series again.", code="truncated")
-    if instance.pixels_length == -1:
-        return _decode(instance, rows, columns)
     bits = instance.whole("BitsAllocated")
     if bits not in (8, 16):
         raise ReadError(f"{bits} bits a pixel are not read: export the original CT.", code="unsupported_pixels")
+
+
+def _frames(instance: Instance) -> list[bytes]:
+    """The encoded frames (PS3.5, A.4)."""
+    start = instance.pixels_at or 0
+    try:
+        frames = list(generate_frames(instance.content[start:], number_of_frames=instance.n_frames))
+    except Exception as error:  # pydicom raises many kinds on damaged fragments
+        raise ReadError("An image is cut short or damaged: export the study again.", code="undecodable") from error
+    if len(frames) != instance.n_frames:
+        raise ReadError("An image is not of the size it declares: export it again.", code="undecodable")
+    return frames
+
+
+def _native(instance: Instance, frame: int, rows: int, columns: int) -> Stored:
+    """Stored values of one uncompressed frame, (rows, columns); a view of the file where nothing is to be done."""
     signed = instance.whole("PixelRepresentation") == 1
-    dtype = np.dtype(f"{'>' if instance.big_endian else '<'}{'i' if signed else 'u'}{bits // 8}")
-    count = instance.n_frames * rows * columns
-    if min(len(instance.content) - instance.pixels_at, instance.pixels_length) < count * dtype.itemsize:
+    dtype = np.dtype(
+        f"{'>' if instance.big_endian else '<'}{'i' if signed else 'u'}{instance.whole('BitsAllocated') // 8}"
+    )
+    start, size = instance.pixels_at or 0, rows * columns * dtype.itemsize
+    if min(len(instance.content) - start, instance.pixels_length) < (frame + 1) * size:
         message = "An image is cut short: its pixels are not all there. Copy or export the study again."
         raise ReadError(message, code="truncated")
-    values = np.frombuffer(instance.content, dtype, count, instance.pixels_at)
-    return _unpack(values, instance, signed).reshape(-1, rows, columns)
+    values = np.frombuffer(instance.content, dtype, rows * columns, start + frame * size)
+    return _unpack(values, instance, signed).reshape(rows, columns)
+
+
+def _decoded(instance: Instance, frame: bytes, rows: int, columns: int) -> Stored:
+    values = decode(instance.syntax, frame, (rows, columns), instance.whole("BitsAllocated"))
+    signed = instance.whole("PixelRepresentation") == 1
+    return _unpack(values.view(values.dtype.str.replace("u", "i")) if signed else values, instance, signed)
 
 
 def _unpack(values: Stored, instance: Instance, signed: bool) -> Stored:
@@ -87,18 +120,6 @@ def _unpack(values: Stored, instance: Instance, signed: bool) -> Stored:
     return shifted if signed or bits < allocated else native
 
 
-def _decode(instance: Instance, rows: int, columns: int) -> Stored:
-    try:
-        dataset = dcmread(io.BytesIO(instance.content), force=True)
-        values = np.asarray(pixel_array(dataset, raw=True))
-    except Exception as error:  # every decoder raises its own kinds
-        message = "An image cannot be decompressed: it is damaged or of an unknown kind. Export it uncompressed."
-        raise ReadError(message, code="undecodable") from error
-    if values.size != instance.n_frames * rows * columns:
-        raise ReadError("An image is not of the size it declares: export it again.", code="undecodable")
-    return values.reshape(-1, rows, columns)
-
-
 def _rescale(stored: Stored, plane: Plane, target: NDArray[np.int16]) -> None:
     slope, intercept = plane.slope, plane.intercept
     if slope is None or intercept is None:
@@ -109,14 +130,18 @@ def _rescale(stored: Stored, plane: Plane, target: NDArray[np.int16]) -> None:
         raise ReadError(message, code="missing_rescale")
     if slope == 0:
         raise ReadError("(0028,1053) Rescale Slope is 0: export the original CT series.", code="bad_tag")
-    if slope == 1 and intercept == 0 and stored.dtype.kind == "i":
-        target[...] = stored
-    elif slope == 1 and intercept.is_integer():
-        # numpy 2 refuses to add -1024 to unsigned values: cast first.
-        target[...] = np.clip(stored.astype(np.int32) + int(intercept), _INT16.min, _INT16.max)
+    if slope == 1 and intercept.is_integer() and _fits(stored, int(intercept)):
+        np.add(stored.astype(np.int16, copy=False), np.int16(intercept), out=target)
     else:
         target[...] = np.clip(np.rint(stored * slope + intercept), _INT16.min, _INT16.max)
     _blank_padding(stored, plane.instance, target)
+
+
+def _fits(stored: Stored, intercept: int) -> bool:
+    """Whether stored values, the intercept and their sums all are int16."""
+    low, high = int(stored.min()), int(stored.max())
+    values = (low, high, intercept, low + intercept, high + intercept)
+    return _INT16.min <= min(values) and max(values) <= _INT16.max
 
 
 def _blank_padding(stored: Stored, instance: Instance, target: NDArray[np.int16]) -> None:
