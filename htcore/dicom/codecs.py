@@ -34,6 +34,7 @@ Stored = NDArray[Any]
 
 _SIZ = b"\xff\x4f\xff\x51"
 _SIGNED = 0x80
+_END_OF_IMAGE = b"\xff\xd9"
 # Start-of-frame markers: SOF0 … SOF15 without the tables among them (T.81, table B.1), and JPEG-LS (T.87).
 _SOF = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 # Markers without a length (T.81, B.1.1.3).
@@ -71,6 +72,9 @@ def decode(syntax: str | None, frame: bytes, shape: tuple[int, int], bits: int) 
 
 def _decode_image(syntax: str, frame: bytes) -> Stored:
     if syntax in JPEG:
+        # libjpeg fills up a stream that is cut short and says nothing; the padding to even length is a zero.
+        if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
+            raise ValueError
         return np.asarray(imagecodecs.jpeg8_decode(frame))
     if syntax in JPEG_LS:
         return np.asarray(imagecodecs.jpegls_decode(frame))

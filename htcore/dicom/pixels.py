@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
 
 from htcore.dicom.codecs import decode
-from htcore.dicom.instance import Instance
+from htcore.dicom.instance import Instance, missing
 from htcore.dicom.planes import Plane
+from htcore.dicom.rescale import USUAL_INTERCEPTS, confirmed_intercept
 from htcore.errors import ReadError
 from htcore.settings import Settings
 
@@ -21,46 +23,74 @@ _VACUUM_HU = -1024
 _INT16 = np.iinfo(np.int16)
 # Decoding and arithmetic leave the interpreter's lock; more threads than this wait for memory.
 _MAX_THREADS = 8
+# About so many slices are asked whether their values are HU.
+_CONFIRMING_SLICES = 8
 
 Stored = NDArray[Any]
 
 
-def hounsfield(planes: list[Plane], settings: Settings) -> NDArray[np.int16]:
-    """HU of ``planes``, in their order; int16, shape (slices, rows, columns).
+def hounsfield(planes: list[Plane], settings: Settings) -> tuple[NDArray[np.int16], float | None]:
+    """HU of ``planes``, in their order; int16, shape (slices, rows, columns); and the intercept where it was inferred.
 
     HU = slope × stored + intercept, each plane with its own (PS3.3 C.11.1.1.2). Values beyond int16 are clipped.
-    Declared padding that would pass for tissue becomes −1024.
+    Declared padding that would pass for tissue becomes −1024. Where every file is silent on the rescale, the one
+    usual intercept with which air, soft tissue and bone lie where they belong is taken, and returned.
 
     Raises
     ------
     ReadError
-        Codes ``truncated``, ``missing_tag``, ``bad_tag``, ``unsupported_pixels``, ``unsupported_syntax``,
-        ``undecodable``, ``too_large``.
+        Codes ``truncated``, ``missing_tag``, ``missing_rescale``, ``bad_tag``, ``unsupported_pixels``,
+        ``unsupported_syntax``, ``undecodable``, ``too_large``.
     """
     rows, columns = planes[0].instance.shape
     if rows < 1 or columns < 1 or len(planes) * rows * columns * 2 > settings.max_volume_bytes:
         message = f"The images declare a size outside 1 pixel … {settings.max_volume_bytes >> 20} MiB: export again."
         raise ReadError(message, code="too_large")
-    frames: dict[int, list[bytes]] = {}
-    for instance in {id(plane.instance): plane.instance for plane in planes}.values():
-        _check(instance)
-        if instance.pixels_length == -1:
-            frames[id(instance)] = _frames(instance)
+    pixels = _Pixels(planes)
+    inferred = None
+    if any(plane.slope is None or plane.intercept is None for plane in planes):
+        planes, inferred = _with_inferred_rescale(planes, pixels)
     out = np.empty((len(planes), rows, columns), dtype=np.int16)
-
-    def fill(k: int) -> None:
-        plane = planes[k]
-        encoded = frames.get(id(plane.instance))
-        if encoded is None:
-            stored = _native(plane.instance, plane.frame, rows, columns)
-        else:
-            stored = _decoded(plane.instance, encoded[plane.frame], rows, columns)
-        _rescale(stored, plane, out[k])
-
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
-        for _ in pool.map(fill, range(len(planes))):
+        for _ in pool.map(lambda k: _rescale(pixels.stored(planes[k]), planes[k], out[k]), range(len(planes))):
             pass
-    return out
+    return out, inferred
+
+
+class _Pixels:
+    """Stored values of planes; compressed frames are parted once an instance, since several planes can share one."""
+
+    def __init__(self, planes: list[Plane]) -> None:
+        self._encoded: dict[int, list[bytes]] = {}
+        for instance in {id(plane.instance): plane.instance for plane in planes}.values():
+            _check(instance)
+            if instance.pixels_length == -1:
+                self._encoded[id(instance)] = _frames(instance)
+
+    def stored(self, plane: Plane) -> Stored:
+        """Stored values of one plane, shape (rows, columns)."""
+        encoded = self._encoded.get(id(plane.instance))
+        if encoded is None:
+            return _native(plane.instance, plane.frame)
+        return _decoded(plane.instance, encoded[plane.frame])
+
+
+def _with_inferred_rescale(planes: list[Plane], pixels: _Pixels) -> tuple[list[Plane], float]:
+    """Planes with the rescale that their values confirm, and its intercept."""
+    slopes, intercepts = {plane.slope for plane in planes}, {plane.intercept for plane in planes}
+    if len(slopes) == len(intercepts) == 1:
+        slope, known = slopes.pop(), intercepts.pop()
+        slope = 1.0 if slope is None else slope
+        sample = planes[:: max(1, len(planes) // _CONFIRMING_SLICES)]
+        values = np.stack([pixels.stored(plane) for plane in sample])
+        intercept = confirmed_intercept(values, slope, USUAL_INTERCEPTS if known is None else (known,))
+        if intercept is not None:
+            return [replace(plane, slope=slope, intercept=intercept) for plane in planes], intercept
+    message = (
+        "(0028,1052) Rescale Intercept or (0028,1053) Rescale Slope is missing, and air and bone do not confirm that "
+        "the values are Hounsfield units: export the original CT series."
+    )
+    raise ReadError(message, code="missing_rescale")
 
 
 def _check(instance: Instance) -> None:
@@ -85,12 +115,13 @@ def _frames(instance: Instance) -> list[bytes]:
     return frames
 
 
-def _native(instance: Instance, frame: int, rows: int, columns: int) -> Stored:
+def _native(instance: Instance, frame: int) -> Stored:
     """Stored values of one uncompressed frame, (rows, columns); a view of the file where nothing is to be done."""
     signed = instance.whole("PixelRepresentation") == 1
     dtype = np.dtype(
         f"{'>' if instance.big_endian else '<'}{'i' if signed else 'u'}{instance.whole('BitsAllocated') // 8}"
     )
+    rows, columns = instance.shape
     start, size = instance.pixels_at or 0, rows * columns * dtype.itemsize
     if min(len(instance.content) - start, instance.pixels_length) < (frame + 1) * size:
         message = "An image is cut short: its pixels are not all there. Copy or export the study again."
@@ -99,8 +130,8 @@ def _native(instance: Instance, frame: int, rows: int, columns: int) -> Stored:
     return _unpack(values, instance, signed).reshape(rows, columns)
 
 
-def _decoded(instance: Instance, frame: bytes, rows: int, columns: int) -> Stored:
-    values = decode(instance.syntax, frame, (rows, columns), instance.whole("BitsAllocated"))
+def _decoded(instance: Instance, frame: bytes) -> Stored:
+    values = decode(instance.syntax, frame, instance.shape, instance.whole("BitsAllocated"))
     signed = instance.whole("PixelRepresentation") == 1
     return _unpack(values.view(values.dtype.str.replace("u", "i")) if signed else values, instance, signed)
 
@@ -123,11 +154,7 @@ def _unpack(values: Stored, instance: Instance, signed: bool) -> Stored:
 def _rescale(stored: Stored, plane: Plane, target: NDArray[np.int16]) -> None:
     slope, intercept = plane.slope, plane.intercept
     if slope is None or intercept is None:
-        message = (
-            "(0028,1052) Rescale Intercept or (0028,1053) Rescale Slope is missing, so the values cannot be told to "
-            "be Hounsfield units: export the original CT series."
-        )
-        raise ReadError(message, code="missing_rescale")
+        raise missing("RescaleIntercept")
     if slope == 0:
         raise ReadError("(0028,1053) Rescale Slope is 0: export the original CT series.", code="bad_tag")
     if slope == 1 and intercept.is_integer() and _fits(stored, int(intercept)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +77,12 @@ def _from_dicom(instances: list[Instance], found: Found, settings: Settings) -> 
         if entry is not chosen:
             found.left_out[reason(entry, chosen)] += len(entry.instances)
     planes = sort_planes(chosen.planes)
-    hu = hounsfield(planes, settings)
+    hu, inferred = hounsfield(planes, settings)
     planes, hu = _without_doubles(planes, hu, found.left_out)
     affines = affines_of(planes)
     volume = Volume(hu, affines, thickness_of([plane.thickness_mm for plane in planes], affines))
-    return volume, _receipt(volume, chosen, records(series, chosen), found)
+    receipt = _receipt(volume, chosen, records(series, chosen), found)
+    return volume, replace(receipt, inferred_intercept=inferred)
 
 
 def _without_doubles(

@@ -145,6 +145,18 @@ def test_a_stream_that_declares_another_size_takes_no_memory(syntax: str) -> Non
     assert caught.value.code == "undecodable"
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, RLELossless, JPEGLosslessSV1, HTJ2KLossless])
+def test_a_stream_that_is_cut_short_is_undecodable(syntax: str, share: float) -> None:
+    frame = {
+        JPEGLosslessSV1: lambda: imagecodecs.jpeg8_encode(picture(16), lossless=True, bitspersample=16),
+        HTJ2KLossless: lambda: imagecodecs.htj2k_encode(picture(16)),
+    }.get(syntax, lambda: by_pydicom(picture(16), syntax, 16, False))()
+    decode(syntax, frame, SHAPE, 16)
+    with pytest.raises(ReadError):
+        decode(syntax, frame[: int(len(frame) * share)], SHAPE, 16)
+
+
 @pytest.mark.parametrize("syntax", sorted(COMPRESSED))
 @pytest.mark.parametrize("frame", [b"", b"\xff\xd8\xff", b"\xff\x4f\xff\x51" + b"\0" * 60, bytes(range(256)) * 4])
 def test_rubbish_is_undecodable(syntax: str, frame: bytes) -> None:
