@@ -34,6 +34,9 @@ Stored = NDArray[Any]
 
 _SIZ = b"\xff\x4f\xff\x51"
 _SIGNED = 0x80
+# Two bytes of a run stand for up to 128 (PS3.5, G.3.1).
+_RLE_RATIO = 64
+_UNDECODABLE = "An image cannot be decompressed: it is damaged or not of the size it declares. Export it again."
 _END_OF_IMAGE = b"\xff\xd9"
 # Start-of-frame markers: SOF0 … SOF15 without the tables among them (T.81, table B.1), and JPEG-LS (T.87).
 _SOF = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
@@ -52,22 +55,38 @@ def decode(syntax: str | None, frame: bytes, shape: tuple[int, int], bits: int) 
     ReadError
         Codes ``unsupported_syntax``, ``undecodable``.
     """
-    if syntax not in COMPRESSED:
-        message = "The images are compressed in a way that is not known: export them uncompressed."
-        raise ReadError(message, code="unsupported_syntax")
+    check(syntax, frame, shape)
     dtype = np.dtype(f"<u{bits // 8}")
     try:
         if syntax == RLELossless:
             values = np.frombuffer(imagecodecs.dicomrle_decode(frame, dtype), dtype)
         else:
-            # Asked first: a decoder takes the memory that the stream declares.
-            if _declared_shape(frame, syntax in JPEG_2000) != shape:
-                raise ValueError
-            values = _decode_image(syntax, frame)
+            values = _decode_image(str(syntax), frame)
         return values.reshape(shape).astype(dtype, casting="unsafe", copy=False)
     except Exception as error:  # every decoder raises its own kinds
-        message = "An image cannot be decompressed: it is damaged or not of the size it declares. Export it again."
-        raise ReadError(message, code="undecodable") from error
+        raise ReadError(_UNDECODABLE, code="undecodable") from error
+
+
+def check(syntax: str | None, frame: bytes, shape: tuple[int, int]) -> None:
+    """Whether ``frame`` can be of ``shape``, before any memory is taken: a decoder takes what the stream declares.
+
+    Raises
+    ------
+    ReadError
+        Codes ``unsupported_syntax``, ``undecodable``.
+    """
+    if syntax not in COMPRESSED:
+        message = "The images are compressed in a way that is not known: export them uncompressed."
+        raise ReadError(message, code="unsupported_syntax")
+    try:
+        if syntax == RLELossless:
+            possible = shape[0] * shape[1] <= _RLE_RATIO * len(frame)
+        else:
+            possible = _declared_shape(frame, syntax in JPEG_2000) == shape
+    except (ValueError, IndexError) as error:
+        raise ReadError(_UNDECODABLE, code="undecodable") from error
+    if not possible:
+        raise ReadError(_UNDECODABLE, code="undecodable")
 
 
 def _decode_image(syntax: str, frame: bytes) -> Stored:

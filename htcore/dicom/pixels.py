@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
 
-from htcore.dicom.codecs import decode
+from htcore.dicom.codecs import check, decode
 from htcore.dicom.instance import Instance, missing
 from htcore.dicom.planes import Plane
 from htcore.dicom.rescale import USUAL_INTERCEPTS, confirmed_intercept
@@ -23,6 +23,9 @@ _VACUUM_HU = -1024
 _INT16 = np.iinfo(np.int16)
 # Decoding and arithmetic leave the interpreter's lock; more threads than this wait for memory.
 _MAX_THREADS = 8
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0"
+# After the pixels only padding may follow, (FFFC,FFFC), and it is short.
+_TAIL = 1 << 16
 # About so many slices are asked whether their values are HU.
 _CONFIRMING_SLICES = 8
 
@@ -66,6 +69,8 @@ class _Pixels:
             _check(instance)
             if instance.pixels_length == -1:
                 self._encoded[id(instance)] = _frames(instance)
+            else:
+                _check_length(instance)
 
     def stored(self, plane: Plane) -> Stored:
         """Stored values of one plane, shape (rows, columns)."""
@@ -110,9 +115,19 @@ def _frames(instance: Instance) -> list[bytes]:
         frames = list(generate_frames(instance.content[start:], number_of_frames=instance.n_frames))
     except Exception as error:  # pydicom raises many kinds on damaged fragments
         raise ReadError("An image is cut short or damaged: export the study again.", code="undecodable") from error
-    if len(frames) != instance.n_frames:
-        raise ReadError("An image is not of the size it declares: export it again.", code="undecodable")
+    if len(frames) != instance.n_frames or _SEQUENCE_END not in instance.content[-_TAIL:]:
+        raise ReadError("An image is cut short or damaged: export the study again.", code="undecodable")
+    for frame in frames:
+        check(instance.syntax, frame, instance.shape)
     return frames
+
+
+def _check_length(instance: Instance) -> None:
+    rows, columns = instance.shape
+    needed = instance.n_frames * rows * columns * (instance.whole("BitsAllocated") // 8)
+    if min(len(instance.content) - (instance.pixels_at or 0), instance.pixels_length) < needed:
+        message = "An image is cut short: its pixels are not all there. Copy or export the study again."
+        raise ReadError(message, code="truncated")
 
 
 def _native(instance: Instance, frame: int) -> Stored:
@@ -123,9 +138,6 @@ def _native(instance: Instance, frame: int) -> Stored:
     )
     rows, columns = instance.shape
     start, size = instance.pixels_at or 0, rows * columns * dtype.itemsize
-    if min(len(instance.content) - start, instance.pixels_length) < (frame + 1) * size:
-        message = "An image is cut short: its pixels are not all there. Copy or export the study again."
-        raise ReadError(message, code="truncated")
     values = np.frombuffer(instance.content, dtype, rows * columns, start + frame * size)
     return _unpack(values, instance, signed).reshape(rows, columns)
 

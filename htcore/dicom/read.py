@@ -62,11 +62,16 @@ def read_study(source: Source, settings: Settings | None = None) -> tuple[Volume
 
 def _parse(found: Found, settings: Settings) -> list[Instance]:
     out: list[Instance] = []
+    room = settings.max_upload_bytes
     while found.dicom:
+        content = found.dicom.pop()
         try:
-            out.append(parse(found.dicom.pop(), settings.max_upload_bytes))
+            out.append(parse(content, min(room, settings.max_zip_ratio * len(content))))
         except NotDicom:
             found.left_out["damaged DICOM"] += 1
+            continue
+        # A deflated file is larger in memory than the one that was counted.
+        room -= len(out[-1].content)
     return out[::-1]
 
 

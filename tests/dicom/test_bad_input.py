@@ -136,6 +136,12 @@ def test_a_missing_tag_that_matters(tag: str, one: bool) -> None:
         _, receipt = read(contents)
         assert left_out(receipt) == {"not CT but of unknown modality": 1}
         return
+    if not one and tag.startswith("Rescale"):
+        # Air, brain and bone lie where they belong: nothing has to be guessed, and the receipt says so.
+        volume, receipt = read(contents)
+        np.testing.assert_array_equal(volume.hu, SMALL.hu())
+        assert receipt.inferred_intercept == SMALL.intercept
+        return
     assert code_of(contents) == CLASSIC_TAGS[tag]
 
 
