@@ -45,7 +45,7 @@ def test_volume_limit() -> None:
 def test_half_of_a_pair() -> None:
     content = bytearray(_nifti_bytes())
     content[344:348] = b"ni1\0"
-    with pytest.raises(ReadError, match="convert it to one .nii file"):
+    with pytest.raises(ReadError, match=r"convert it to one \.nii file"):
         read([bytes(content)])
 
 
