@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -28,6 +32,9 @@ from htcore.errors import ReadError
 JPEG = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 JPEG_LS = frozenset({JPEGLSLossless, JPEGLSNearLossless})
 JPEG_2000 = frozenset({JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL})
+NATIVE = frozenset(
+    {ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian}
+)
 COMPRESSED = JPEG | JPEG_LS | JPEG_2000 | {RLELossless}
 
 Stored = NDArray[Any]
@@ -76,8 +83,7 @@ def check(syntax: str | None, frame: bytes, shape: tuple[int, int]) -> None:
         Codes ``unsupported_syntax``, ``undecodable``.
     """
     if syntax not in COMPRESSED:
-        message = "The images are compressed in a way that is not known: export them uncompressed."
-        raise ReadError(message, code="unsupported_syntax")
+        raise unsupported()
     try:
         if syntax == RLELossless:
             possible = shape[0] * shape[1] <= _RLE_RATIO * len(frame)
@@ -87,6 +93,12 @@ def check(syntax: str | None, frame: bytes, shape: tuple[int, int]) -> None:
         raise ReadError(_UNDECODABLE, code="undecodable") from error
     if not possible:
         raise ReadError(_UNDECODABLE, code="undecodable")
+
+
+def unsupported() -> ReadError:
+    """The error for a transfer syntax that is not read."""
+    message = "(0002,0010) Transfer Syntax UID names a way of storing pixels that is not read: export uncompressed."
+    return ReadError(message, code="unsupported_syntax")
 
 
 def _decode_image(syntax: str, frame: bytes) -> Stored:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
 
-from htcore.dicom.codecs import check, decode
+from htcore.dicom.codecs import COMPRESSED, NATIVE, check, decode, unsupported
 from htcore.dicom.instance import Instance, missing
 from htcore.dicom.planes import Plane
 from htcore.dicom.rescale import USUAL_INTERCEPTS, confirmed_intercept
@@ -99,6 +99,8 @@ def _with_inferred_rescale(planes: list[Plane], pixels: _Pixels) -> tuple[list[P
 
 
 def _check(instance: Instance) -> None:
+    if instance.syntax is not None and instance.syntax not in NATIVE | COMPRESSED:
+        raise unsupported()
     if instance.whole("SamplesPerPixel") != 1:
         raise ReadError("The images are in colour: export the original CT series.", code="unsupported_pixels")
     if instance.pixels_at is None:
