@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -165,7 +166,8 @@ def _meta(content: bytes) -> tuple[int, UID | None]:
         elif vr not in (b"UL", b"UI", b"SH", b"AE", b"LO"):
             raise NotUnderstoodError
         if content[at + 2 : at + 4] == b"\x10\0":
-            syntax = UID(content[start : start + length].decode("latin-1").rstrip("\0 "))
+            # Without a check, whose warning would quote the value.
+            syntax = UID(content[start : start + length].decode("latin-1").rstrip("\0 "), config.IGNORE)
         at = start + length
     if syntax is None and at:
         raise NotUnderstoodError
@@ -190,7 +192,21 @@ def _read_by_pydicom(content: bytes) -> Instance:
     at, length = _pixels(content, stream.tell(), bool(implicit), bool(little))
     if at is None and _claims_ct(content):
         raise ReadError(_CUT_SHORT, code="truncated")
-    return Instance(content, header_of(dataset, bool(little)), groups, syntax, at, length)
+    return Instance(content, _with_shared(header_of(dataset, bool(little)), groups), groups, syntax, at, length)
+
+
+def _with_shared(header: Header, groups: tuple[list[Dataset], list[Dataset]] | None) -> Header:
+    """The header with what an Enhanced object says once for all frames, such as the kernel (C.8.15.3.3)."""
+    if groups is None:
+        return header
+    shared = first_items(groups[0], header.little_endian)
+    elements = {tag: value for part in shared for tag, value in part.elements.items()}
+    return Header({**elements, **header.elements}, header.little_endian)
+
+
+def first_items(groups: Iterable[Dataset], little_endian: bool) -> list[Header]:
+    """The first item of every functional group macro."""
+    return [header_of(e.value[0], little_endian) for group in groups for e in group if e.VR == "SQ" and e.value]
 
 
 def _groups(dataset: Dataset) -> tuple[list[Dataset], list[Dataset]] | None:
@@ -203,12 +219,15 @@ def _inflated(content: bytes, max_bytes: int) -> bytes:
     if len(content) < 144:
         raise NotDicom
     start = 144 + int(struct.unpack_from("<I", content, 140)[0])
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:], max_bytes + 1)
+        body = unpacker.decompress(content[start:], max_bytes + 1)
     except zlib.error as error:
         raise ReadError(_CUT_SHORT, code="truncated") from error
     if len(body) > max_bytes:
         raise ReadError("A deflated image unpacks to more than the limit: export it uncompressed.", code="too_large")
+    if not unpacker.eof:
+        raise ReadError(_CUT_SHORT, code="truncated")
     syntax = ExplicitVRLittleEndian.encode() + b"\0"
     return bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0x10, b"UI", len(syntax)) + syntax + body
 

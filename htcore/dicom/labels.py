@@ -9,6 +9,12 @@ import re
 
 from htcore.dicom.instance import Instance
 
+# Defined terms of (0008,0060) that a study of a head may come with (PS3.3 C.7.3.1.1.1).
+_MODALITIES = frozenset(
+    "AR AU BI CR CT CTPROTOCOL DG DOC DX ECG EPS ES FID GM HC HD IO IVOCT IVUS KER KO LS M3D MG MR NM OAM OCT OP OPT "
+    "OT PLAN PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTPLAN RTRECORD RTSTRUCT RWV SC SEG SM SMR SR SRF ST STAIN TG US "
+    "VA XA XC".split()
+)
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 # Defined terms of Image Type (PS3.3 C.8.2.1.1.1 and C.8.15.2.1.1) and what Siemens, GE and Philips add to them.
 _PROJECTIONS = (
@@ -51,6 +57,11 @@ _ELSEWHERE = re.compile(
 )
 
 
+def modality_of(instance: Instance) -> str:
+    """(0008,0060), or words where the standard does not know it: a damaged element can hold anything, also a name."""
+    return instance.modality if instance.modality in _MODALITIES else "of unknown modality"
+
+
 def exclusion(instance: Instance) -> str | None:
     """Why an instance can be no slice of a CT volume, or ``None``."""
     kind = instance.image_type
@@ -58,8 +69,7 @@ def exclusion(instance: Instance) -> str | None:
     if instance.pixels_at is None and not instance.text("Rows"):
         return "no image"
     if instance.modality != "CT":
-        known = re.fullmatch(r"[A-Z]{2,8}", instance.modality)
-        return f"not CT but {instance.modality if known else 'of unknown modality'}"
+        return f"not CT but {modality_of(instance)}"
     if instance.text("SOPClassUID").startswith(_SECONDARY_CAPTURE) or "SCREEN SAVE" in kind:
         return "secondary capture"
     if any(_PAGE_TYPE.search(part) for part in kind) or _PAGE.search(description):

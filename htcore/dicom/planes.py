@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from pydicom import Dataset
 
-from htcore.dicom.header import Header, header_of, name_of
-from htcore.dicom.instance import Instance, missing
+from htcore.dicom.header import Header, name_of
+from htcore.dicom.instance import Instance, first_items, missing
 from htcore.errors import ReadError
 from htcore.types import FloatArray
 
@@ -61,14 +60,9 @@ def planes_of(instance: Instance) -> list[Plane]:
     if len(per_frame) != instance.n_frames:
         message = "(0028,0008) Number of Frames and the frames' descriptions disagree: export the series again."
         raise ReadError(message, code="bad_tag")
-    common = _items(instance, *shared)
-    return [_plane(instance, k, _Tags(_items(instance, group) + common)) for k, group in enumerate(per_frame)]
-
-
-def _items(instance: Instance, *groups: Dataset) -> list[Header]:
-    """The first item of every functional group macro."""
     little = instance.header.little_endian
-    return [header_of(e.value[0], little) for group in groups for e in group if e.VR == "SQ" and e.value]
+    common = first_items(shared, little)
+    return [_plane(instance, k, _Tags(first_items([group], little) + common)) for k, group in enumerate(per_frame)]
 
 
 class _Tags:

@@ -12,7 +12,7 @@ import numpy as np
 
 from htcore.dicom.geometry import same_position, sort_planes
 from htcore.dicom.instance import Instance
-from htcore.dicom.labels import contrast_of, exclusion, is_derived, is_elsewhere, is_sharp
+from htcore.dicom.labels import contrast_of, exclusion, is_derived, is_elsewhere, is_sharp, modality_of
 from htcore.dicom.planes import Plane, planes_of
 from htcore.errors import ReadError, RefusedError
 from htcore.types import SeriesRecord
@@ -208,14 +208,16 @@ def choose(series: list[Series]) -> Series:
     raise RefusedError("The study is not CT: a plain head CT is needed.", code="not_ct")
 
 
-def _rank(series: Series) -> tuple[tuple[bool, ...], int, int, str, str]:
+def _rank(series: Series) -> tuple[tuple[bool, ...], int, int, str, str, str, bytes]:
     """Smaller is better. Coverage counts in whole centimetres, so that half a slice does not outweigh the spacing."""
     return (
         tuple(not rule(series) for rule, _ in _RULES),
         -round(series.coverage_mm / 10),
         -len(series.planes),
         min(instance.text("AcquisitionTime") for instance in series.instances),
+        min(instance.text("AcquisitionNumber").rjust(12) for instance in series.instances),
         series.head.text("SeriesInstanceUID"),
+        _digest(series.ordered[0]),
     )
 
 
@@ -224,7 +226,7 @@ def records(series: list[Series], chosen: Series) -> tuple[SeriesRecord, ...]:
     return tuple(
         SeriesRecord(
             number=number,
-            modality=entry.head.modality,
+            modality=modality_of(entry.head),
             n_images=len(entry.planes) or len(entry.instances),
             chosen=entry is chosen,
             reason=reason(entry, chosen),
