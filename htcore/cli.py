@@ -72,6 +72,8 @@ def inspect(path: Study, as_json: Json = False) -> None:
             geometry = found["volume"]
             rows, columns = geometry["shape"][1:]
             typer.echo(f"{geometry['shape'][0]} slices of {rows} × {columns} pixels, tilt {geometry['tilt_deg']:.1f}°")
+            matter = (f"{name.replace('_', ' ')} {hu:.0f}" for name, hu in geometry["hu"].items() if hu is not None)
+            typer.echo(f"median HU: {', '.join(matter)}")
             for record in receipt.series:
                 chosen = "chosen" if record.chosen else "left out"
                 typer.echo(

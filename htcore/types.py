@@ -129,7 +129,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class StudyReceipt:
-    """What was found in the source and what was used."""
+    """What was found in the source and what was used.
+
+    ``inferred_intercept`` is ``None`` unless the files were silent on how stored values become HU.
+    """
 
     source_kind: Literal["dicom", "nifti"]
     n_files: int
@@ -143,6 +146,7 @@ class StudyReceipt:
     age_years: float | None = None
     sex: str | None = None
     contrast_agent: str | None = None
+    inferred_intercept: float | None = None
 
 
 @dataclass(frozen=True)

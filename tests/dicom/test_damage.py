@@ -123,10 +123,7 @@ def _accounted(receipt: StudyReceipt, volume: Volume, files: list[bytes]) -> Non
     assert volume.shape[0] + left == len(files)
 
 
-panic = pytest.mark.xfail(reason="the panic of pylibjpeg-rle derives from BaseException and is not caught")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=panic if name == "rle" else ()) for name in SOURCES])
+@pytest.mark.parametrize("name", SOURCES)
 def test_damage_ends_in_an_error_of_ours_or_in_what_the_files_say(name: str) -> None:
     files = list(_files(name))
     rng = np.random.default_rng(sorted(SOURCES).index(name))
@@ -153,4 +150,4 @@ def test_damage_ends_in_an_error_of_ours_or_in_what_the_files_say(name: str) -> 
             if not name.startswith("enhanced"):
                 _accounted(receipt, volume, spoiled)
     assert outcomes["error"] > 0
-    assert outcomes["volume"] > 0 or MUTATIONS < 300
+    assert outcomes["volume"] > 0 or MUTATIONS < 2000

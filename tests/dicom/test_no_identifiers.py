@@ -15,6 +15,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from pydicom import Dataset
 from pydicom.uid import JPEG2000Lossless
 from typer.testing import CliRunner
 
@@ -72,6 +73,12 @@ def _compressed_and_cut() -> dict[str, bytes]:
     return _folder([transcode(part, JPEG2000Lossless)[:-200] + bytes(20) for part in parts])
 
 
+def _without_rescale(dataset: Dataset) -> None:
+    """Values that no usual rescale explains."""
+    dataset.PixelData = (np.frombuffer(dataset.PixelData, "<u2") + 300).astype("<u2").tobytes()
+    del dataset.RescaleSlope, dataset.RescaleIntercept
+
+
 def _frames(count: int) -> Build:
     def build() -> dict[str, bytes]:
         dataset = enhanced(STUDY.datasets(), range(10))
@@ -88,7 +95,7 @@ BAD: dict[str, Build] = {
     "cut_in_header": _cut(0.3),
     "cut_to_nothing": _cut(0.05),
     "two_patients": lambda: _folder([*_marked(), *_marked(study=other(STUDY, patient="TELLTALE"))]),
-    "no_rescale": lambda: _folder(_marked(lambda dataset: delattr(dataset, "RescaleSlope"))),
+    "no_rescale": lambda: _folder(_marked(_without_rescale)),
     "no_position": lambda: _folder(_marked(lambda dataset: delattr(dataset, "ImagePositionPatient"))),
     "no_pixels": lambda: _folder(_marked(lambda dataset: delattr(dataset, "PixelData"))),
     "name_for_a_modality": lambda: _folder(_marked(tags(Modality="ZEBULON"))),

@@ -297,7 +297,6 @@ def test_nothing_but_a_localizer_and_pages_is_refused() -> None:
     assert (caught.value.code, caught.value.exit_code) == ("no_slices", 4)
 
 
-@pytest.mark.xfail(strict=True, reason="the kernel in the functional groups is not looked up")
 def test_the_kernel_of_an_enhanced_object() -> None:
     bone = enhanced(FINER.datasets(), range(23))
     del bone.ConvolutionKernel

@@ -64,13 +64,7 @@ def test_twelve_unsigned_bits_compressed(name: str) -> None:
     np.testing.assert_array_equal(volume.hu, SMALL.hu())
 
 
-sign_is_lost = pytest.mark.xfail(strict=True, reason="decoded values are not extended from Bits Stored (PS3.5, 8.1.1)")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=sign_is_lost if name in {"jpeg_ls", "jpeg_2000", "htj2k"} else ()) for name in LOSSLESS],
-)
+@pytest.mark.parametrize("name", LOSSLESS)
 def test_twelve_signed_bits_compressed(name: str) -> None:
     study = SIGNED
     volume, _ = read([transcode(dataset, LOSSLESS[name]) for dataset in _trimmed(study)])
@@ -161,7 +155,6 @@ def _renamed(content: bytes, syntax: str) -> bytes:
     return header[:140] + group.to_bytes(4, "little") + header[144:]
 
 
-@pytest.mark.xfail(strict=True, reason="the transfer syntax is not held against the known ones")
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("base", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless])
 def test_an_unknown_transfer_syntax_is_named(name: str, base: UID) -> None:
@@ -170,9 +163,7 @@ def test_an_unknown_transfer_syntax_is_named(name: str, base: UID) -> None:
         read(files)
 
 
-@pytest.mark.xfail(strict=True, reason="the panic of pylibjpeg-rle derives from BaseException and is not caught")
 def test_rle_that_unpacks_to_more_than_its_frame() -> None:
-    """pylibjpeg-rle ends this in a panic, which is no ``Exception``."""
     larger = other(SMALL, shape=(80, 72)).datasets()[4]
     content = dcmread(io.BytesIO(transcode(larger, RLELossless)))
     content.Rows, content.Columns = 40, 36
@@ -199,7 +190,6 @@ except HtcoreError as error:
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is measured by Linux's /proc")
-@pytest.mark.xfail(strict=True, reason="the codestream's own size is not looked at before decoding")
 @pytest.mark.parametrize("name", ["jpeg_lossless_sv1", "jpeg_ls", "jpeg_2000", "htj2k"])
 def test_a_codestream_larger_than_the_header_says_takes_no_memory(name: str, tmp_path: Path) -> None:
     """8000 × 8000 in the codestream, 40 × 36 in the header: 128 MB and more where the decoder is let loose."""
@@ -217,7 +207,6 @@ def test_a_codestream_larger_than_the_header_says_takes_no_memory(name: str, tmp
     assert int(out[1]) < 40, "MiB"
 
 
-@pytest.mark.xfail(strict=True, reason="Rows and Columns are believed before anything is decoded")
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_a_header_larger_than_the_codestream_takes_no_memory(name: str, peak_mib: Callable[[], float]) -> None:
     content = dcmread(io.BytesIO(transcode(SMALL.datasets()[4], LOSSLESS[name])))
@@ -232,4 +221,4 @@ def test_pixels_that_are_not_as_encapsulated_as_their_syntax_says() -> None:
     plain = [_renamed(content, JPEG2000Lossless) for content in files_of()]
     np.testing.assert_array_equal(read(plain)[0].hu, SMALL.hu())
     packed = [_renamed(transcode(d, JPEG2000Lossless), ExplicitVRLittleEndian) for d in SMALL.datasets()]
-    assert code_of(packed) in {"undecodable", "truncated"}
+    assert code_of(packed) in {"undecodable", "truncated", "unsupported_syntax"}
