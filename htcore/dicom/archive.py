@@ -16,7 +16,7 @@ DAMAGED = "The ZIP is damaged: copy or export it again."
 # What zipfile and the decompressors behind it raise on damaged archives.
 ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError, OSError,
-    ValueError,
+    ValueError, LookupError, ArithmeticError,
 )  # fmt: skip
 # DICOM media use Deflate (PS3.12 Annex V); LZMA can ask for gigabytes of dictionary, Deflate64 is not in Python.
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}

@@ -143,6 +143,10 @@ def test_encrypted_damaged_and_rare_zips() -> None:
     newer = bytearray(good)
     newer[good.rindex(b"PK\x01\x02") + 6] = 255
     assert code_of([bytes(newer)]) == "bad_zip"
+    nameless = bytearray(good)
+    at = good.rindex(b"PK\x01\x02")
+    nameless[at + 28 : at + 32] = b"\0\0\1\0"  # no name, and its one byte counted as an extra field
+    assert code_of([bytes(nameless)]) == "bad_zip"
     # Beside good images it is left out, and said so.
     assert left_out(read([*files, bytes(flagged)])[1]) == {"encrypted ZIP": 1}
 
