@@ -147,11 +147,15 @@ class StudyReceipt:
 
 @dataclass(frozen=True)
 class Finding:
-    """One observation about fitness for scoring; ``code`` is stable, ``message`` is for people."""
+    """One observation about fitness for scoring; ``code`` is stable, ``message`` is for people.
+
+    ``place_mm`` is where to look, in LPS mm, if it has one place.
+    """
 
     code: str
     severity: Severity
     message: str
+    place_mm: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ BLOOD_HU = (50.0, 80.0)
 class Blood:
     """Fresh blood: ``side`` -1 is the patient's right, +1 the left; ``edge_mm`` is the width of its border.
 
+    ``lens_slope`` is how fast a subdural lens thins out, mm of thickness a mm away from its middle: 0.1 is a film of
+    2 mL that is 2.5 mm thick and 50 mm wide, 0.3 a lens 5 mm thick and 35 mm wide.
+
     Raises
     ------
     ValueError
@@ -39,6 +42,7 @@ class Blood:
     volume_ml: float
     hu: float
     edge_mm: float = 2.0
+    lens_slope: float = 0.2
 
     def __post_init__(self) -> None:
         if not self.volume_ml > 0 or not self.edge_mm > 0 or self.side not in (-1, 1):
@@ -93,7 +97,12 @@ class BloodTruth:
 def draw_blood(rng: np.random.Generator, kind: BloodKind, volume_ml: float) -> Blood:
     """Blood of a wanted kind and volume with a side, a haematocrit and an edge."""
     return Blood(
-        kind, int(rng.choice([-1, 1])), volume_ml, float(rng.uniform(*BLOOD_HU)), float(rng.uniform(1.0, 4.0))
+        kind,
+        int(rng.choice([-1, 1])),
+        volume_ml,
+        float(rng.uniform(*BLOOD_HU)),
+        float(rng.uniform(1.0, 4.0)),
+        float(rng.uniform(0.1, 0.3)),
     )
 
 
@@ -132,7 +141,8 @@ def add_to_tissue(rng: np.random.Generator, hazards: Hazards, head: Head, tissue
         share = blood_share(rng, hazards.blood, head, atlas)
         # Blood settles and clots unevenly: a few HU of texture.
         clot = np.float32(hazards.blood.hu) + 2.0 * smooth_noise(rng, 3.0)
-        out = out * (1 - share) + clot * share
+        replaced = out if hazards.blood.kind in ("parenchymal", "subdural") else _fluid_hu(head)
+        out = out + share * (clot - replaced)
     if hazards.metal is not None:
         out = np.where(_distance(atlas, _metal_place(hazards.metal)) < hazards.metal.radius_mm, np.float32(9000), out)
     return Added(np.asarray(out, dtype=np.float32), share, blood_ml(share, head))
@@ -154,6 +164,11 @@ def blood_share(rng: np.random.Generator, blood: Blood, head: Head, atlas: Atlas
     return np.asarray(np.clip((high - cost) / blood.edge_mm + 0.5, 0, 1) * allowed, dtype=np.float32)
 
 
+def _fluid_hu(head: Head) -> np.float32:
+    """HU of this person's cerebrospinal fluid, which is what blood in cisterns and ventricles replaces."""
+    return np.float32(np.median(head.tissue[head.csf > 0.9]))
+
+
 def blood_ml(share: Field, head: Head) -> float:
     """Millilitres of a share on the atlas grid in the person's own size."""
     return float(share.sum(dtype=np.float64)) * STEP_MM**3 * float(np.prod(head.scale)) / 1000
@@ -173,14 +188,14 @@ def _place(rng: np.random.Generator, blood: Blood, head: Head, atlas: Atlas) -> 
         # A lens: the depth under the skull costs more than the way along it.
         seat = (np.abs(atlas.envelope + 1) < 1.5) & (own > 30) & (z > -5) & (z < 50)
         along = _distance(atlas, _seed(rng, seat, atlas))
-        cost = 0.09 * along + np.clip(-atlas.envelope, 0, None) + 0.3 * rough
+        cost = blood.lens_slope * along + np.clip(-atlas.envelope, 0, None) + 0.3 * rough
         return np.asarray((atlas.envelope < head.rim_mm) & (own > 3) & (along < 75), dtype=np.float32), cost
     if blood.kind == "subarachnoid":
         fluid = np.clip(head.csf * 1.2, 0, 1) * (atlas.ventricle > 3) * (atlas.envelope < -1) * (own > -4)
         seat = (fluid > 0.7) & (atlas.envelope < -5) & (z > -35) & (own > 2)
         return fluid.astype(np.float32), _distance(atlas, _seed(rng, seat, atlas)) + rough
     # Blood settles in the occipital horns, and crosses to the other side when its own is full.
-    inside = np.clip((np.float32(1.0) - atlas.ventricle) / 2 + 0.5, 0, 1) * (z > -10)
+    inside = np.clip(head.csf * 1.1, 0, 1) * (atlas.ventricle < 5) * (z > -10)
     return inside.astype(np.float32), np.asarray(y + 60 + rough + 40 * (own < -2), dtype=np.float32)
 
 
