@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from htcore.quality import thresholds as at
-from htcore.quality.head import Head, grown, next_slices, shrunk
+from htcore.quality.frame import Frame
+from htcore.quality.head import Head, grown, next_slices
 from htcore.types import Finding, FloatArray, Side
 
 _AROUND = np.ones((3, 3, 3))
@@ -33,21 +34,9 @@ class Clot:
     from_midline_mm: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Brain:
-    """Where brain may be judged, and where in the head each voxel lies (mm), all of the grid's shape."""
-
-    clean: NDArray[np.bool_]
-    from_bone: NDArray[np.float32]
-    from_midline: FloatArray
-    sinus: NDArray[np.bool_]
-    below_vertex: FloatArray
-    reference_hu: float
-
-
-def acute_blood(head: Head) -> Iterator[Finding]:
+def acute_blood(head: Head, frame: Frame) -> Iterator[Finding]:
     """A refusal where blood is seen."""
-    clot = find_clot(head)
+    clot = find_clot(head, frame)
     if clot is None:
         return
     if clot.side == "midline":
@@ -61,7 +50,7 @@ def acute_blood(head: Head) -> Iterator[Finding]:
     yield Finding("acute_blood", "refuse", message, clot.place_mm)
 
 
-def find_clot(head: Head) -> Clot | None:
+def find_clot(head: Head, frame: Frame) -> Clot | None:
     """The blood in ``head``, or ``None``.
 
     Notes
@@ -71,90 +60,44 @@ def find_clot(head: Head) -> Clot | None:
     that, and is the rim under the skull 8 HU above that over an area? Blur around calcium is left out, and near the
     dural sinuses only what is larger than a sinus counts.
     """
-    if not head.brain.any():
+    tissue = head.hu[frame.clean & (head.hu > at.MIN_BRAIN_HU) & (head.hu < at.MAX_BRAIN_HU)]
+    if tissue.size < _MIN_VOXELS:
         return None
-    brain = _judged(head)
-    if brain is None:
-        return None
-    parts = [*_clots(head, brain), *_films(head, brain)]
+    reference = float(np.median(tissue))
+    parts = [*_clots(head, frame, reference), *_films(head, frame, reference)]
     if not parts:
         return None
     union = np.logical_or.reduce(parts)
     largest = max(parts, key=head.millilitres)
-    return _described(head, brain, union, largest)
+    return _described(head, frame, union, largest)
 
 
-def _judged(head: Head) -> _Brain | None:
-    pixel = head.pixel_mm
-    solid = head.hu > at.SOLID_HU
-    inside = grown(head.brain, 2 * at.BONE_MARGIN_MM, pixel) & ~solid
-    # Calcium inside the brain is no skull.
-    skull = solid & ~shrunk(head.brain, 6.0, pixel)
-    clean = inside & ~(grown(skull, at.BONE_MARGIN_MM, pixel) | next_slices(shrunk(skull, at.BONE_ABOVE_MM, pixel)))
-    tissue = head.hu[clean & (head.hu > at.MIN_BRAIN_HU) & (head.hu < at.MAX_BRAIN_HU)]
-    if tissue.size < _MIN_VOXELS:
-        return None
-    away = np.stack([cv2.distanceTransform((~section).view(np.uint8), cv2.DIST_L2, 3) for section in skull])
-    from_bone = np.minimum(away, 1e3) * np.float32(pixel)
-    from_midline = _from_midline(head)
-    below = (head.z_mm[np.flatnonzero(head.brain.any(axis=(1, 2)))[-1]] - head.z_mm)[:, None, None]
-    rows = np.flatnonzero(head.brain.any(axis=(0, 2)))
-    back = ((np.arange(head.hu.shape[1]) - rows[0]) / max(1, rows[-1] - rows[0]))[None, :, None]
-    low, high = at.SINUS_BELOW_VERTEX_MM
-    near_bone = (from_bone < at.SINUS_DEPTH_MM) | (head.bone_nearby > 0.15)
-    transverse = (back > at.SINUS_BACK) & (below > low) & (below < high)
-    sinus = near_bone & ((np.abs(from_midline) < at.SINUS_MIDLINE_MM) | transverse)
-    return _Brain(clean, from_bone, from_midline, sinus, below, float(np.median(tissue)))
-
-
-def _from_midline(head: Head) -> FloatArray:
-    """Millimetres to the patient's left of the plane half-way between the brain's two sides."""
-    n, rows, columns = head.hu.shape
-    k, r = np.nonzero(head.brain.any(axis=2))
-    first = head.brain.argmax(axis=2)[k, r]
-    last = columns - 1 - head.brain[:, :, ::-1].argmax(axis=2)[k, r]
-    wide = (last - first) * head.pixel_mm > 60.0
-    if wide.sum() < 20:
-        return np.broadcast_to((np.arange(columns) - columns / 2) * head.pixel_mm, head.hu.shape)
-    points = np.column_stack([np.ones(int(wide.sum())), r[wide], head.z_mm[k[wide]]])
-    middle = (first + last)[wide] / 2
-    for _ in range(3):
-        plane = np.linalg.lstsq(points, middle, rcond=None)[0]
-        off = np.abs(points @ plane - middle)
-        kept = off <= np.percentile(off, 80)
-        points, middle = points[kept], middle[kept]
-    at_column = plane[0] + plane[1] * np.arange(rows)[None, :, None] + plane[2] * head.z_mm[:, None, None]
-    return np.asarray((np.arange(columns)[None, None, :] - at_column) * head.pixel_mm)
-
-
-def _clots(head: Head, brain: _Brain) -> Iterator[NDArray[np.bool_]]:
+def _clots(head: Head, frame: Frame, reference_hu: float) -> Iterator[NDArray[np.bool_]]:
     """Clusters 12 HU above the usual, calcium and its blur left out."""
-    smooth = _blurred(head.hu, brain.clean, _CLOT_BLUR_MM / head.pixel_mm)
-    excess = smooth - _usual(smooth, brain.clean, head.bone_nearby, brain.reference_hu)
-    calcium = next_slices(grown((head.hu > at.CALCIUM_HU) & brain.clean, at.CALCIUM_MARGIN_MM, head.pixel_mm))
-    for part in _parts((excess > at.BLOOD_EXCESS_HU) & brain.clean & ~calcium, head, at.MIN_BLOOD_ML / 2):
-        if _clot_ml(excess, part, head) >= _needed_ml(part, head, brain, at.MIN_BLOOD_ML):
+    smooth = _blurred(head.hu, frame.clean, _CLOT_BLUR_MM / head.pixel_mm)
+    excess = smooth - _usual(smooth, frame.clean, head.bone_nearby, reference_hu)
+    calcium = next_slices(grown((head.hu > at.CALCIUM_HU) & frame.clean, at.CALCIUM_MARGIN_MM, head.pixel_mm))
+    for part in _parts((excess > at.BLOOD_EXCESS_HU) & frame.clean & ~calcium, head, at.MIN_BLOOD_ML / 2):
+        if _clot_ml(excess, part, head) >= _needed_ml(part, head, frame, at.MIN_BLOOD_ML):
             yield part
 
 
-def _films(head: Head, brain: _Brain) -> Iterator[NDArray[np.bool_]]:
+def _films(head: Head, frame: Frame, reference_hu: float) -> Iterator[NDArray[np.bool_]]:
     """Parts of the rim under the skull that are 8 HU above the usual rim."""
-    rim = brain.clean & (brain.from_bone <= at.RIM_MM)
+    rim = frame.clean & (frame.from_bone <= at.RIM_MM)
     smooth = _blurred(np.clip(head.hu, -20.0, 90.0), rim, _RIM_BLUR_MM / head.pixel_mm)
-    excess = smooth - _usual(smooth, rim, head.bone_nearby, brain.reference_hu)
-    above_base = brain.below_vertex < at.BASE_BELOW_VERTEX_MM
+    excess = smooth - _usual(smooth, rim, head.bone_nearby, reference_hu)
+    above_base = frame.below_vertex < at.BASE_BELOW_VERTEX_MM
     for part in _parts((excess > at.RIM_EXCESS_HU) & rim & above_base, head, at.MIN_RIM_ML):
-        if head.millilitres(part) >= _needed_ml(part, head, brain, at.MIN_RIM_ML):
+        if head.millilitres(part) >= _needed_ml(part, head, frame, at.MIN_RIM_ML):
             yield part
 
 
-def _needed_ml(part: NDArray[np.bool_], head: Head, brain: _Brain, usual_ml: float) -> float:
+def _needed_ml(part: NDArray[np.bool_], head: Head, frame: Frame, usual_ml: float) -> float:
     """How large a cluster must be where it lies."""
-    if brain.sinus[part].mean() > 0.5:
+    if frame.sinus(head.bone_nearby)[part].mean() > 0.5:
         return at.MIN_SINUS_ML
-    base = np.broadcast_to(brain.below_vertex, part.shape)[part] > at.BASE_BELOW_VERTEX_MM
-    near_bone = head.bone_nearby[part] > 0.15
-    return max(usual_ml, at.MIN_BASE_ML) if (base & near_bone).mean() > 0.5 else usual_ml
+    return max(usual_ml, at.MIN_BASE_ML) if frame.base(head.bone_nearby)[part].mean() > 0.5 else usual_ml
 
 
 def _blurred(hu: NDArray[np.float32], where: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
@@ -204,12 +147,12 @@ def _clot_ml(excess: FloatArray, part: NDArray[np.bool_], head: Head) -> float:
     return float((weights * np.clip(excess[part], 0.0, 40.0)).sum()) / at.CLOT_EXCESS_HU
 
 
-def _described(head: Head, brain: _Brain, union: NDArray[np.bool_], largest: NDArray[np.bool_]) -> Clot:
+def _described(head: Head, frame: Frame, union: NDArray[np.bool_], largest: NDArray[np.bool_]) -> Clot:
     k, r, c = np.nonzero(largest)
     middle = np.array([k.mean(), r.mean(), c.mean()])
     # The voxel of the cluster nearest to its middle: a bent film's own middle lies outside it.
     nearest = int(np.abs(np.column_stack([k, r, c]) - middle).sum(axis=1).argmin())
-    off = float(brain.from_midline[k[nearest], r[nearest], c[nearest]])
+    off = float(frame.from_midline[k[nearest], r[nearest], c[nearest]])
     side: Side = "midline" if abs(off) < 5.0 else "left" if off > 0 else "right"
     dense = float(np.percentile(head.hu[largest], 75.0))
     place = head.to_mm(float(k[nearest]), float(r[nearest]), float(c[nearest]))

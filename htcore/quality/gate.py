@@ -8,6 +8,7 @@ from htcore.dicom.series import is_sharp
 from htcore.quality.blood import acute_blood
 from htcore.quality.content import content
 from htcore.quality.contrast import contrast_suspected
+from htcore.quality.frame import locate
 from htcore.quality.geometry import geometry, span_mm
 from htcore.quality.head import around_brain, measure
 from htcore.quality.metal import metal
@@ -43,8 +44,9 @@ def _seen(volume: Volume, receipt: StudyReceipt) -> Iterator[Finding]:
     # A sharp kernel that the file declares explains its noise.
     yield from noise(volume, inner, told=is_sharp(receipt.kernel or ""))
     yield from metal(volume, inner)
-    yield from contrast_suspected(inner)
-    yield from acute_blood(inner)
+    frame = locate(inner)
+    yield from contrast_suspected(inner, frame)
+    yield from acute_blood(inner, frame)
 
 
 def _declared(receipt: StudyReceipt) -> Iterator[Finding]:

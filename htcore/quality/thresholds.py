@@ -80,6 +80,8 @@ BONE_MARGIN_MM = 1.6
 BONE_ABOVE_MM = 3.2
 # Beam hardening and partial volume brighten brain the more bone lies within about a centimetre.
 BONE_REACH_MM = 10.0
+# A flat skull 7 mm thick fills 15% of what lies around a place 7 mm away.
+NEAR_BONE = 0.15
 
 # --- acute blood ----------------------------------------------------------------------------------------------------
 # Clotted blood is 50 to 90 HU against 37 to 41 of grey matter: 12 HU above what this scan shows at places with as much
@@ -106,11 +108,18 @@ BASE_BELOW_VERTEX_MM = 80.0
 MIN_BASE_ML = 1.5
 
 # --- contrast agent -------------------------------------------------------------------------------------------------
-# Blood without contrast agent stays below 75 HU even when thick; enhanced vessels exceed 100 HU. Bone and its blur lie
-# above 600 or touch the skull.
+# Blood without contrast agent stays below 75 HU even when thick; enhanced vessels exceed 100 HU. Vessels of more than
+# 700 HU would be bone.
 VESSEL_HU = (90.0, 700.0)
-# Vessels are long and calcifications round: a connected piece of 25 mm, and together more than all calcium of a brain.
-MIN_VESSEL_MM, MIN_VESSELS_ML = 25.0, 1.0
+# Arteries in the middle of the head: this far from bone in the slice, with hardly any bone around.
+VESSEL_MARGIN_MM, VESSEL_BONE_NEARBY = 4.8, 0.07
+# Vessels are long, calcified plexus, pineal and ganglia under 15 mm. A falx can ossify: one piece alone is no proof.
+MIN_VESSEL_MM, MIN_VESSEL_ML, MIN_VESSELS = 15.0, 0.15, 2
+# One piece longer than this is more than an ossified falx usually shows: a warning.
+LONG_VESSEL_MM, LONG_VESSEL_ML = 40.0, 0.5
+# The sagittal sinus against brain beside it, under the same bone: 10 to 28 HU without contrast agent (55 to 65 HU in
+# thick blood), 50 HU and more with it.
+SINUS_CONTRAST_HU = 38.0
 
 # --- metal ----------------------------------------------------------------------------------------------------------
 # Dense bone reaches 2000 HU, enamel 2800; clips, coils and fillings saturate at 3071.
