@@ -78,6 +78,8 @@ def _clots(head: Head, frame: Frame, reference_hu: float) -> Iterator[NDArray[np
     excess = smooth - _usual(smooth, frame.clean, head.bone_nearby, reference_hu)
     calcium = next_slices(grown((head.hu > at.CALCIUM_HU) & frame.clean, at.CALCIUM_MARGIN_MM, head.pixel_mm))
     for part in _parts((excess > at.BLOOD_EXCESS_HU) & frame.clean & ~calcium, head, at.MIN_BLOOD_ML / 2):
+        if head.millilitres(part) < at.SMALL_CALCIUM_ML and excess[part].max() > at.CALCIUM_PEAK_HU:
+            continue
         if _clot_ml(excess, part, head) >= _needed_ml(part, head, frame, at.MIN_BLOOD_ML):
             yield part
 
@@ -97,6 +99,8 @@ def _needed_ml(part: NDArray[np.bool_], head: Head, frame: Frame, usual_ml: floa
     """How large a cluster must be where it lies."""
     if frame.sinus(head.bone_nearby)[part].mean() > 0.5:
         return at.MIN_SINUS_ML
+    if frame.falx()[part].mean() > 0.5:
+        return max(usual_ml, at.MIN_FALX_ML)
     return max(usual_ml, at.MIN_BASE_ML) if frame.base(head.bone_nearby)[part].mean() > 0.5 else usual_ml
 
 

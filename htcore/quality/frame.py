@@ -43,18 +43,24 @@ class Frame:
         transverse = (self.back > at.SINUS_BACK) & (self.below_vertex > low) & (self.below_vertex < high)
         return np.asarray(near_bone & ((np.abs(self.from_midline) < at.SINUS_MIDLINE_MM) | transverse))
 
+    def falx(self) -> NDArray[np.bool_]:
+        """Where falx, straight sinus and great vein lie: in the midline of the back half."""
+        return np.asarray((np.abs(self.from_midline) < at.FALX_MM) & (self.back > at.FALX_BACK))
+
     def base(self, bone_nearby: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Along the bone of the skull base."""
         return np.asarray((self.below_vertex > at.BASE_BELOW_VERTEX_MM) & (bone_nearby > at.NEAR_BONE))
 
 
-def locate(head: Head) -> Frame:
-    """The frame of a head that has a brain."""
+def locate(head: Head, leave_out: NDArray[np.bool_] | None = None) -> Frame:
+    """The frame of a head that has a brain; nothing is clean in the slices of ``leave_out``, shape (slices,)."""
     pixel = head.pixel_mm
     solid = head.hu > at.SOLID_HU
     skull = solid & ~shrunk(head.brain, 6.0, pixel)
     inside = grown(head.brain, 2 * at.BONE_MARGIN_MM, pixel) & ~solid
     blurred = grown(skull, at.BONE_MARGIN_MM, pixel) | next_slices(shrunk(skull, at.BONE_ABOVE_MM, pixel))
+    if leave_out is not None:
+        blurred |= leave_out[:, None, None]
     away = np.stack([cv2.distanceTransform((~section).view(np.uint8), cv2.DIST_L2, 3) for section in skull])
     top = np.flatnonzero(head.brain.any(axis=(1, 2)))[-1]
     rows = np.flatnonzero(head.brain.any(axis=(0, 2)))

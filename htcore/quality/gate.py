@@ -11,7 +11,7 @@ from htcore.quality.contrast import contrast_suspected
 from htcore.quality.frame import locate
 from htcore.quality.geometry import geometry, span_mm
 from htcore.quality.head import around_brain, measure
-from htcore.quality.metal import metal
+from htcore.quality.metal import metal, streaked_slices
 from htcore.quality.thresholds import ADULT_YEARS, MAX_SPAN_MM
 from htcore.quality.values import noise, values
 from htcore.types import Finding, QualityReport, StudyReceipt, Volume
@@ -44,7 +44,7 @@ def _seen(volume: Volume, receipt: StudyReceipt) -> Iterator[Finding]:
     # A sharp kernel that the file declares explains its noise.
     yield from noise(volume, inner, told=is_sharp(receipt.kernel or ""))
     yield from metal(volume, inner)
-    frame = locate(inner)
+    frame = locate(inner, leave_out=streaked_slices(volume, inner))
     yield from contrast_suspected(inner, frame)
     yield from acute_blood(inner, frame)
 

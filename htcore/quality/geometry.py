@@ -30,7 +30,9 @@ def geometry(volume: Volume) -> Iterator[Finding]:
         yield Finding("tilt", "info", f"The slices are tilted by {tilt:.1f}°; the geometry accounts for it.")
     thickest = float(volume.thickness_mm.max())
     if thickest > at.MAX_THICKNESS_MM:
-        message = f"Slices are up to {thickest:.1f} mm thick, more than {at.MAX_THICKNESS_MM} mm: early signs may be lost."
+        message = (
+            f"Slices are up to {thickest:.1f} mm thick, more than {at.MAX_THICKNESS_MM} mm: early signs may be lost."
+        )
         yield Finding("thick_slices", "warn", message)
     yield from _spacing(volume)
 

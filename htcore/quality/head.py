@@ -46,11 +46,15 @@ class Head:
         """Millilitres of a voxel of each slice; shape (slices, 1, 1)."""
         return np.asarray(self.height_mm * self.pixel_mm**2 / 1000.0)[:, None, None]
 
+    def points_mm(self, slices: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+        """LPS millimetres, shape (n, 3), of n places on the grid."""
+        z = np.interp(slices, np.arange(len(self.z_mm)), self.z_mm)
+        local = np.column_stack([columns * self.pixel_mm, rows * self.pixel_mm, z]) + self.corner_mm
+        return np.asarray(local @ self.axes)
+
     def to_mm(self, slice_index: float, row: float, column: float) -> tuple[float, float, float]:
-        """LPS millimetres of a place on the grid."""
-        z = float(np.interp(slice_index, np.arange(len(self.z_mm)), self.z_mm))
-        offset = np.array([column * self.pixel_mm, row * self.pixel_mm, z])
-        x, y, z = (float(value) for value in (self.corner_mm + offset) @ self.axes)
+        """LPS millimetres of one place on the grid."""
+        x, y, z = (float(v) for v in self.points_mm(np.array([slice_index]), np.array([row]), np.array([column]))[0])
         return x, y, z
 
     def to_grid(self, points_mm: FloatArray) -> NDArray[np.intp]:
@@ -85,6 +89,13 @@ def measure(volume: Volume) -> Head:
     z = np.array([volume.positions_mm[group].mean() for group in groups])
     brain, nearby = _brain_and_bone(hu, z, pixel_mm)
     return Head(hu, brain, pixel_mm, z, _heights(z, volume), nearby, np.array([*low, 0.0]), axes)
+
+
+def where_mm(volume: Volume, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], FloatArray]:
+    """Slices (n,) and LPS millimetres (n, 3) of the pixels of a sparse mask on the scan's own slices."""
+    k, rows, columns = np.unravel_index(np.flatnonzero(mask), mask.shape)
+    pixels = np.column_stack([columns, rows, np.zeros(k.size), np.ones(k.size)])
+    return k, np.asarray(np.einsum("nij,nj->ni", volume.affines[k], pixels)[:, :3])
 
 
 def around_brain(head: Head, margin_mm: float = 8.0) -> Head:

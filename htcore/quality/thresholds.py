@@ -88,24 +88,29 @@ NEAR_BONE = 0.15
 # bone around is more than grey matter, a dense tumour's 5 to 8 HU, or noise.
 BLOOD_EXCESS_HU = 12.0
 # Excess is counted as millilitres of a clot 25 HU above brain (65 HU), so that a faint large bleed and a small dense one
-# weigh alike. A dense artery (0.4 mL) and a calcified plexus with its blur stay below 0.5 mL.
+# weigh alike. A dense middle cerebral artery (0.4 mL in all) stays below 0.3 mL, as partial volume thins it.
 CLOT_EXCESS_HU = 25.0
-MIN_BLOOD_ML = 0.5
+MIN_BLOOD_ML = 0.35
 # Choroid, pineal and basal ganglia calcify above 110 HU, blood hardly reaches 90: what lies within this distance is blur.
 CALCIUM_HU, CALCIUM_MARGIN_MM = 110.0, 4.8
+# In thick slices calcium is diluted below 110 HU. It is small and has a peak; a bleed as small as that has none.
+SMALL_CALCIUM_ML, CALCIUM_PEAK_HU = 0.8, 30.0
 # Under the skull: a film is averaged over the first 5.5 mm, in which 8 HU above the usual rim is a clot of 2 mm.
 RIM_MM = 5.5
 RIM_EXCESS_HU = 8.0
-# A rim is bright here and there: less than 0.8 mL of it is no finding.
-MIN_RIM_ML = 0.8
-# Near bone, the sagittal sinus runs within 10 mm of the midline; the transverse sinuses and their confluence run in the
-# back third, 45 to 105 mm below the vertex. Dense blood of 55 to 70 HU is normal there: only what no sinus holds counts.
-SINUS_DEPTH_MM, SINUS_MIDLINE_MM = 12.0, 10.0
-SINUS_BACK, SINUS_BELOW_VERTEX_MM = 0.62, (45.0, 105.0)
-MIN_SINUS_ML = 6.0
+# A rim is bright here and there: less than 0.5 mL of it, a film of 2 mm over 16 × 16 mm, is no finding.
+MIN_RIM_ML = 0.5
+# Near bone, the sagittal sinus runs within 12 mm of the midline; the transverse sinuses and their confluence run in the
+# back third, 45 to 115 mm below the vertex. Dense blood of 55 to 70 HU is normal there, up to about 3 mL above the rim
+# around: only what is clearly more counts.
+SINUS_DEPTH_MM, SINUS_MIDLINE_MM = 12.0, 12.0
+SINUS_BACK, SINUS_BELOW_VERTEX_MM = 0.62, (45.0, 115.0)
+MIN_SINUS_ML = 5.0
+# Falx, straight sinus and great vein lie within 5 mm of the midline in the back half, up to 3 mL of dense blood in all.
+FALX_MM, FALX_BACK, MIN_FALX_ML = 5.0, 0.5, 3.0
 # The skull base hardens the beam and mixes with brain: a rim counts above it, and a clot there must be larger.
 BASE_BELOW_VERTEX_MM = 80.0
-MIN_BASE_ML = 1.5
+MIN_BASE_ML = 2.0
 
 # --- contrast agent -------------------------------------------------------------------------------------------------
 # Blood without contrast agent stays below 75 HU even when thick; enhanced vessels exceed 100 HU. Vessels of more than

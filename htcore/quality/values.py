@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from htcore.quality import thresholds as at
-from htcore.quality.head import Head
+from htcore.quality.head import Head, where_mm
 from htcore.types import Finding, Volume
 
 # Pixels are counted on about this many per slice: shares and levels need no more.
@@ -35,9 +35,7 @@ def values(volume: Volume, head: Head) -> Iterator[Finding]:
         return
     median = float(np.median(tissue))
     if not at.MIN_BRAIN_HU <= median <= at.MAX_BRAIN_HU:
-        message = (
-            f"Brain tissue reads {median:.0f} HU, expected {at.MIN_BRAIN_HU:.0f} to {at.MAX_BRAIN_HU:.0f}: not plain CT."
-        )
+        message = f"Brain tissue reads {median:.0f} HU, expected {at.MIN_BRAIN_HU:.0f} to {at.MAX_BRAIN_HU:.0f}: not plain CT."
         yield Finding("hu_implausible", "refuse", message)
 
 
@@ -92,7 +90,9 @@ def _wrapped(volume: Volume, head: Head, sample: NDArray[np.int16]) -> Iterator[
     high = float((sample >= at.WRAPPED_HIGH_HU).mean())
     inside = head.brain.any() and _below_air_inside(volume, head) > at.MIN_WRAPPED_ML
     if high > at.MAX_HIGH_SHARE:
-        message = f"{high:.0%} of the pixels read {at.WRAPPED_HIGH_HU:.0f} HU and more: values wrapped around in 12 bits."
+        message = (
+            f"{high:.0%} of the pixels read {at.WRAPPED_HIGH_HU:.0f} HU and more: values wrapped around in 12 bits."
+        )
     elif inside:
         message = "Pixels inside the head read far less than air: dense ones wrapped around."
     else:
@@ -102,27 +102,18 @@ def _wrapped(volume: Volume, head: Head, sample: NDArray[np.int16]) -> Iterator[
 
 def _below_air_inside(volume: Volume, head: Head) -> float:
     """Millilitres inside the brain's region that read less than anything can."""
-    k, rows, columns = np.nonzero(volume.hu < at.WRAPPED_LOW_HU)
+    k, places = where_mm(volume, volume.hu < at.WRAPPED_LOW_HU)
     if k.size == 0:
         return 0.0
-    inside = head.brain[tuple(head.to_grid(points_mm(volume, k, rows, columns)).T)]
+    inside = head.brain[tuple(head.to_grid(places).T)]
     rows_mm, columns_mm = volume.pixel_spacing_mm
     return float((volume.thickness_mm[k] * inside).sum()) * rows_mm * columns_mm / 1000.0
 
 
-def points_mm(
-    volume: Volume, k: NDArray[np.intp], rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    pixels = np.column_stack([columns, rows, np.zeros_like(rows), np.ones_like(rows)]).astype(np.float64)
-    return np.asarray(np.einsum("nij,nj->ni", volume.affines[k], pixels)[:, :3])
-
-
-def _kernel(
-    volume: Volume, head: Head, k: int, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> Iterator[Finding]:
+def _kernel(volume: Volume, head: Head, k: int, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Iterator[Finding]:
     """Noise between neighbouring pixels as acquired, within the brain of one slice."""
     index = int(np.abs(volume.positions_mm - head.z_mm[k]).argmin())
-    places = np.array([head.to_mm(k, r, c) for r, c in zip(rows, columns, strict=True)])
+    places = head.points_mm(np.full(rows.size, k), rows, columns)
     inverse = np.linalg.inv(volume.affines[index])
     pixels = np.rint(places @ inverse[:2, :3].T + inverse[:2, 3]).astype(np.intp)
     _, height, width = volume.shape
@@ -133,9 +124,7 @@ def _kernel(
         yield Finding("sharp_kernel", "warn", message)
 
 
-def _neighbours(
-    image: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> NDArray[np.float32]:
+def _neighbours(image: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
     """Differences between pixels two apart: they cancel anatomy and leave noise."""
     return np.asarray(image[rows, np.minimum(columns + 2, image.shape[1] - 1)] - image[rows, columns])
 

@@ -211,7 +211,8 @@ def _distance(
 ) -> Field:
     """Distance in mm from a place, the axes stretched, (x, y, z)."""
     square = sum(
-        ((axis - np.float32(at)) * np.float32(by)) ** 2 for axis, at, by in zip(atlas.axes(), place, stretch, strict=True)
+        ((axis - np.float32(at)) * np.float32(by)) ** 2
+        for axis, at, by in zip(atlas.axes(), place, stretch, strict=True)
     )
     return np.sqrt(np.asarray(square, dtype=np.float32))
 
