@@ -97,6 +97,10 @@ class Volume:
         """Position of each slice along the normal, ascending; shape (slices,)."""
         return np.asarray(self.affines[:, :3, 3] @ self.normal)
 
+    def nearest_slice(self, place_mm: tuple[float, float, float]) -> int:
+        """Index of the slice whose plane lies nearest to an LPS place."""
+        return int(np.abs(self.positions_mm - np.asarray(place_mm) @ self.normal).argmin())
+
     @property
     def tilt_deg(self) -> float:
         """Angle in degrees between the slice planes and the axial plane, from the geometry, signed.

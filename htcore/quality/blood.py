@@ -44,8 +44,8 @@ def acute_blood(head: Head, frame: Frame) -> Iterator[Finding]:
     else:
         where = f"on the patient's {clot.side}, {clot.from_midline_mm:.0f} mm from the midline"
     message = (
-        f"About {clot.volume_ml:.0f} mL as dense as fresh blood ({clot.hu:.0f} HU) lie {where}: acute bleeding seems to be "
-        "there already, so its risk is no longer the question. Have the scan read now."
+        f"About {clot.volume_ml:.0f} mL as dense as fresh blood ({clot.hu:.0f} HU) lie {where}: acute bleeding seems "
+        "to be there already, so its risk is no longer the question. Have the scan read now."
     )
     yield Finding("acute_blood", "refuse", message, clot.place_mm)
 

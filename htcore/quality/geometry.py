@@ -21,7 +21,8 @@ def geometry(volume: Volume) -> Iterator[Finding]:
     """Slices, tilt, thickness and spacing."""
     slices = volume.shape[0]
     if slices < at.MIN_SLICES:
-        message = f"{slices} slices are too few, at least {at.MIN_SLICES} are needed: give the whole series."
+        found = "1 slice is" if slices == 1 else f"{slices} slices are"
+        message = f"{found} too few, at least {at.MIN_SLICES} are needed: give the whole series."
         yield Finding("too_few_slices", "refuse", message)
     tilt = float(np.degrees(np.arccos(np.clip(volume.normal[2], -1.0, 1.0))))
     if tilt > at.MAX_TILT_DEG:

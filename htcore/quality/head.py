@@ -1,8 +1,9 @@
-"""The scan on a coarse grid turned like the patient, with brain and bone: what all questions about content start from."""
+"""The scan on a coarse grid turned like the patient, with brain and bone: where every question starts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ class Head:
         """Millilitres of a voxel of each slice; shape (slices, 1, 1)."""
         return np.asarray(self.height_mm * self.pixel_mm**2 / 1000.0)[:, None, None]
 
-    def points_mm(self, slices: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+    def points_mm(self, slices: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> FloatArray:
         """LPS millimetres, shape (n, 3), of n places on the grid."""
         z = np.interp(slices, np.arange(len(self.z_mm)), self.z_mm)
         local = np.column_stack([columns * self.pixel_mm, rows * self.pixel_mm, z]) + self.corner_mm
@@ -185,7 +186,8 @@ def _resampled(
     wide, high = columns // by_column, rows // by_row
     np.clip(image, _AIR, 3071.0, out=image)
     if by_column > 1 or by_row > 1:
-        image = cv2.resize(image[: high * by_row, : wide * by_column], (wide, high), interpolation=cv2.INTER_AREA)
+        whole = image[: high * by_row, : wide * by_column]
+        image = np.asarray(cv2.resize(whole, (wide, high), interpolation=cv2.INTER_AREA), dtype=np.float32)
     # (left, back) mm of a pixel of the image = origin + matrix @ (column, row)
     matrix = steps.T * np.array([by_column, by_row])
     first = origin_mm + steps.T @ np.array([(by_column - 1) / 2, (by_row - 1) / 2])

@@ -18,8 +18,8 @@ def metal(volume: Volume, head: Head) -> Iterator[Finding]:
     if amount >= at.MIN_METAL_MM3:
         middle = places.mean(axis=0)
         message = (
-            "There is metal inside the skull: its streaks can hide or mimic changes of the brain, and blood is not looked "
-            "for in its slices."
+            "There is metal inside the skull: its streaks can hide or mimic changes of the brain, and blood is not "
+            "looked for in its slices."
         )
         yield Finding("metal", "warn", message, (float(middle[0]), float(middle[1]), float(middle[2])))
 

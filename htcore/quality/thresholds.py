@@ -53,8 +53,8 @@ WARN_NOISE_HU, REFUSE_NOISE_HU = 8.0, 25.0
 # A picture that was windowed piles up at both ends: air and fat at the low one, bone at the high one. A head CT in HU
 # has its lowest value in air, at -1000.
 PLATEAU_LOW, PLATEAU_HIGH = 0.10, 0.005
-# Early ischemic change is 2 to 6 HU: where neighbouring grey levels lie 3 HU apart or more it cannot be stored. Scanners
-# store steps of 1 HU.
+# Early ischemic change is 2 to 6 HU: where neighbouring grey levels lie 3 HU apart or more it cannot be stored.
+# Scanners store steps of 1 HU.
 MAX_LEVEL_STEP_HU = 3.0
 # Fewer values than this are a drawing or a mask; a CT of 12 bits holds a thousand and more.
 MIN_LEVELS = 40
@@ -87,11 +87,11 @@ NEAR_BONE = 0.15
 # Clotted blood is 50 to 90 HU against 37 to 41 of grey matter: 12 HU above what this scan shows at places with as much
 # bone around is more than grey matter, a dense tumour's 5 to 8 HU, or noise.
 BLOOD_EXCESS_HU = 12.0
-# Excess is counted as millilitres of a clot 25 HU above brain (65 HU), so that a faint large bleed and a small dense one
-# weigh alike. A dense middle cerebral artery (0.4 mL in all) stays below 0.3 mL, as partial volume thins it.
+# Excess is counted as millilitres of a clot 25 HU above brain (65 HU), so that a faint large bleed and a small dense
+# one weigh alike. A dense middle cerebral artery (0.4 mL in all) stays below 0.3 mL, as partial volume thins it.
 CLOT_EXCESS_HU = 25.0
 MIN_BLOOD_ML = 0.35
-# Choroid, pineal and basal ganglia calcify above 110 HU, blood hardly reaches 90: what lies within this distance is blur.
+# Choroid, pineal and basal ganglia calcify above 110 HU, blood hardly reaches 90: what lies this near is blur.
 CALCIUM_HU, CALCIUM_MARGIN_MM = 110.0, 4.8
 # In thick slices calcium is diluted below 110 HU. It is small and has a peak; a bleed as small as that has none.
 SMALL_CALCIUM_ML, CALCIUM_PEAK_HU = 0.8, 30.0

@@ -35,7 +35,8 @@ def values(volume: Volume, head: Head) -> Iterator[Finding]:
         return
     median = float(np.median(tissue))
     if not at.MIN_BRAIN_HU <= median <= at.MAX_BRAIN_HU:
-        message = f"Brain tissue reads {median:.0f} HU, expected {at.MIN_BRAIN_HU:.0f} to {at.MAX_BRAIN_HU:.0f}: not plain CT."
+        expected = f"{at.MIN_BRAIN_HU:.0f} to {at.MAX_BRAIN_HU:.0f}"
+        message = f"Brain tissue reads {median:.0f} HU, expected {expected}: not plain CT."
         yield Finding("hu_implausible", "refuse", message)
 
 
@@ -80,8 +81,8 @@ def _levels(sample: NDArray[np.int16]) -> Iterator[Finding]:
     step = float(np.median(np.diff(tissue)))
     if step >= at.MAX_LEVEL_STEP_HU:
         message = (
-            f"Neighbouring grey levels lie {step:.0f} HU apart, as in a picture of 8 bits: give the original CT, in which "
-            "they lie 1 HU apart."
+            f"Neighbouring grey levels lie {step:.0f} HU apart, as in a picture of 8 bits: give the original CT, in "
+            "which they lie 1 HU apart."
         )
         yield Finding("windowed", "refuse", message)
 

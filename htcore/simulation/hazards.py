@@ -69,7 +69,7 @@ class Metal:
 
 @dataclass(frozen=True)
 class Crop:
-    """The field of view ends ``cut_mm`` inside the skin on one side of the picture: 0 left, 1 right, 2 top, 3 bottom."""
+    """The picture ends ``cut_mm`` inside the skin at one border: 0 left, 1 right, 2 top, 3 bottom."""
 
     border: int
     cut_mm: float

@@ -99,7 +99,8 @@ def simulate_person_scan(
         added = add_to_tissue(rng.spawn(1)[0], hazards, head, tissue, atlas)
         volume, mask = scan(rng, scanner, head, added.tissue, lesion, warp, atlas)
         # The scanner follows one mask at a time: blood's own comes from a second run.
-        found = scan(rng, scanner, head, added.tissue, added.share, warp, atlas)[1]
+        bleeds = hazards.blood is not None
+        found = scan(rng, scanner, head, added.tissue, added.share, warp, atlas)[1] if bleeds else np.zeros_like(mask)
         volume, mask, blood = spoil_picture(hazards, volume, mask, added, found)
     truth = ScanTruth(
         stroke, scanner, lesion_volume_ml(mask, volume), float(image.leukoaraiosis[0]), float(image.atrophy[0]), blood
