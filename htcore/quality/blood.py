@@ -97,11 +97,16 @@ def _films(head: Head, frame: Frame, reference_hu: float) -> Iterator[NDArray[np
 
 def _needed_ml(part: NDArray[np.bool_], head: Head, frame: Frame, usual_ml: float) -> float:
     """How large a cluster must be where it lies."""
-    if frame.sinus(head.bone_nearby)[part].mean() > 0.5:
-        return at.MIN_SINUS_ML
-    if frame.falx()[part].mean() > 0.5:
-        return max(usual_ml, at.MIN_FALX_ML)
-    return max(usual_ml, at.MIN_BASE_ML) if frame.base(head.bone_nearby)[part].mean() > 0.5 else usual_ml
+    needed = [usual_ml]
+    for zone, amount in (
+        (frame.sinus(head.bone_nearby), at.MIN_SINUS_ML),
+        (frame.falx(), at.MIN_FALX_ML),
+        (frame.base(head.bone_nearby), at.MIN_BASE_ML),
+        (frame.artery(), at.MIN_ARTERY_ML),
+    ):
+        if zone[part].mean() > 0.5:
+            needed.append(amount)
+    return max(needed)
 
 
 def _blurred(hu: NDArray[np.float32], where: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:

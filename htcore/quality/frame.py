@@ -41,11 +41,20 @@ class Frame:
         low, high = at.SINUS_BELOW_VERTEX_MM
         near_bone = (self.from_bone < at.SINUS_DEPTH_MM) | (bone_nearby > at.NEAR_BONE)
         transverse = (self.back > at.SINUS_BACK) & (self.below_vertex > low) & (self.below_vertex < high)
-        return np.asarray(near_bone & ((np.abs(self.from_midline) < at.SINUS_MIDLINE_MM) | transverse))
+        forehead = (self.back < at.SINUS_FOREHEAD) & (self.below_vertex > at.SINUS_FOREHEAD_BELOW_MM)
+        sagittal = (np.abs(self.from_midline) < at.SINUS_MIDLINE_MM) & ~forehead
+        return np.asarray(near_bone & (sagittal | transverse))
 
     def falx(self) -> NDArray[np.bool_]:
         """Where falx, straight sinus and great vein lie: in the midline of the back half."""
         return np.asarray((np.abs(self.from_midline) < at.FALX_MM) & (self.back > at.FALX_BACK))
+
+    def artery(self) -> NDArray[np.bool_]:
+        """Where the middle cerebral arteries run."""
+        (front, back), (low, high) = at.ARTERY_FRONT, at.ARTERY_BELOW_VERTEX_MM
+        level = (self.below_vertex > low) & (self.below_vertex < high)
+        near = np.abs(self.from_midline) < at.ARTERY_OFF_MIDLINE_MM
+        return np.asarray(level & near & (self.back > front) & (self.back < back))
 
     def base(self, bone_nearby: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Along the bone of the skull base."""

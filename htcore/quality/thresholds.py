@@ -91,6 +91,10 @@ BLOOD_EXCESS_HU = 12.0
 # one weigh alike. A dense middle cerebral artery (0.4 mL in all) stays below 0.3 mL, as partial volume thins it.
 CLOT_EXCESS_HU = 25.0
 MIN_BLOOD_ML = 0.35
+# Where the middle cerebral arteries run (within 45 mm of the midline, in the front half, 60 to 100 mm below the vertex)
+# a wide dense one, 5 mm across and 25 mm long, comes to 0.5 mL.
+ARTERY_OFF_MIDLINE_MM, ARTERY_FRONT, ARTERY_BELOW_VERTEX_MM = 45.0, (0.25, 0.55), (60.0, 100.0)
+MIN_ARTERY_ML = 0.7
 # Choroid, pineal and basal ganglia calcify above 110 HU, blood hardly reaches 90: what lies this near is blur.
 CALCIUM_HU, CALCIUM_MARGIN_MM = 110.0, 4.8
 # In thick slices calcium is diluted below 110 HU. It is small and has a peak; a bleed as small as that has none.
@@ -100,17 +104,18 @@ RIM_MM = 5.5
 RIM_EXCESS_HU = 8.0
 # A rim is bright here and there: less than 0.5 mL of it, a film of 2 mm over 16 × 16 mm, is no finding.
 MIN_RIM_ML = 0.5
-# Near bone, the sagittal sinus runs within 12 mm of the midline; the transverse sinuses and their confluence run in the
-# back third, 45 to 115 mm below the vertex. Dense blood of 55 to 70 HU is normal there, up to about 3 mL above the rim
-# around: only what is clearly more counts.
+# Near bone, the sagittal sinus runs within 12 mm of the midline, but for the low forehead where it starts as a thread;
+# the transverse sinuses and their confluence run in the back third, 60 to 115 mm below the vertex. Dense blood of 55 to
+# 70 HU is normal there. All sinuses together hold about 12 mL, of which half lies further from bone than its blur.
 SINUS_DEPTH_MM, SINUS_MIDLINE_MM = 12.0, 12.0
-SINUS_BACK, SINUS_BELOW_VERTEX_MM = 0.62, (45.0, 115.0)
-MIN_SINUS_ML = 5.0
+SINUS_FOREHEAD, SINUS_FOREHEAD_BELOW_MM = 0.3, 50.0
+SINUS_BACK, SINUS_BELOW_VERTEX_MM = 0.62, (60.0, 115.0)
+MIN_SINUS_ML = 6.0
 # Falx, straight sinus and great vein lie within 5 mm of the midline in the back half, up to 3 mL of dense blood in all.
 FALX_MM, FALX_BACK, MIN_FALX_ML = 5.0, 0.5, 3.0
 # The skull base hardens the beam and mixes with brain: a rim counts above it, and a clot there must be larger.
 BASE_BELOW_VERTEX_MM = 80.0
-MIN_BASE_ML = 2.0
+MIN_BASE_ML = 1.0
 
 # --- contrast agent -------------------------------------------------------------------------------------------------
 # Blood without contrast agent stays below 75 HU even when thick; enhanced vessels exceed 100 HU. Vessels of more than

@@ -179,16 +179,16 @@ def _place(rng: np.random.Generator, blood: Blood, head: Head, atlas: Atlas) -> 
     x, y, z = atlas.axes()
     own = x * -blood.side
     brain = (atlas.gm + atlas.wm > 0.5) & (z > -45)
-    rough = 2.0 * smooth_noise(rng, 4.0) + 1.0 * smooth_noise(rng, 2.0)
+    rough = np.float32(2.0) * smooth_noise(rng, 4.0) + smooth_noise(rng, 2.0)
     if blood.kind == "parenchymal":
         seat = brain & (atlas.envelope < -10) & (own > 8) & (head.csf < 0.4)
-        cost = _distance(atlas, _seed(rng, seat, atlas), rng.uniform(0.75, 1.3, 3)) + rough
+        cost = _distance(atlas, _seed(rng, seat, atlas), tuple(rng.uniform(0.75, 1.3, 3))) + rough
         return np.asarray((atlas.envelope < -2) & (own > 0), dtype=np.float32), cost
     if blood.kind == "subdural":
         # A lens: the depth under the skull costs more than the way along it.
         seat = (np.abs(atlas.envelope + 1) < 1.5) & (own > 30) & (z > -5) & (z < 50)
         along = _distance(atlas, _seed(rng, seat, atlas))
-        cost = blood.lens_slope * along + np.clip(-atlas.envelope, 0, None) + 0.3 * rough
+        cost = np.float32(blood.lens_slope) * along + np.clip(-atlas.envelope, 0, None) + np.float32(0.3) * rough
         return np.asarray((atlas.envelope < head.rim_mm) & (own > 3) & (along < 75), dtype=np.float32), cost
     if blood.kind == "subarachnoid":
         fluid = np.clip(head.csf * 1.2, 0, 1) * (atlas.ventricle > 3) * (atlas.envelope < -1) * (own > -4)
@@ -206,9 +206,7 @@ def _seed(rng: np.random.Generator, seat: NDArray[np.bool_], atlas: Atlas) -> tu
     return ox + STEP_MM * int(i), oy + STEP_MM * int(j), oz + STEP_MM * int(k)
 
 
-def _distance(
-    atlas: Atlas, place: tuple[float, float, float], stretch: NDArray[np.float64] | tuple[float, ...] = (1, 1, 1)
-) -> Field:
+def _distance(atlas: Atlas, place: tuple[float, float, float], stretch: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Field:
     """Distance in mm from a place, the axes stretched, (x, y, z)."""
     square = sum(
         ((axis - np.float32(at)) * np.float32(by)) ** 2
