@@ -42,6 +42,10 @@ def _spacing(volume: Volume) -> Iterator[Finding]:
     steps = np.diff(volume.positions_mm)
     if steps.size == 0:
         return
+    doubled = int((steps < at.DOUBLED_MM).sum())
+    if doubled:
+        message = f"{doubled} slices lie where another one lies already: give one series without repeated slices."
+        yield Finding("doubled_slices", "warn", message)
     slabs = _slabs(steps)
     if len(slabs) > 1:
         listed = ", ".join(f"{size} slices {step:.1f} mm apart" for size, step in slabs)

@@ -25,6 +25,16 @@ def with_hu(volume: Volume, hu: NDArray[np.generic]) -> Volume:
     return Volume(np.clip(np.rint(hu), -32768, 32767).astype(np.int16), volume.affines, volume.thickness_mm)
 
 
+def halved(volume: Volume) -> Volume:
+    """Two by two pixels averaged: a quarter of the work for a painter."""
+    n, rows, columns = volume.shape
+    even = volume.hu[:, : rows // 2 * 2, : columns // 2 * 2].reshape(n, rows // 2, 2, columns // 2, 2)
+    affines = volume.affines.copy()
+    affines[:, :3, 3] += (affines[:, :3, 0] + affines[:, :3, 1]) / 2
+    affines[:, :3, :2] *= 2
+    return Volume(np.rint(even.mean(axis=(2, 4))).astype(np.int16), affines, volume.thickness_mm)
+
+
 def points_mm(volume: Volume) -> NDArray[np.float64]:
     """LPS of every pixel, (slices, rows, columns, 3)."""
     rows, columns = np.indices(volume.shape[1:])

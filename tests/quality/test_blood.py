@@ -15,6 +15,7 @@ from tests.quality.painted import (
     ball,
     fill,
     finding,
+    halved,
     lens,
     painted,
     points_mm,
@@ -130,15 +131,15 @@ def test_real_study_holds_no_blood(real: Volume) -> None:
 def test_a_clot_in_the_real_study_is_refused(
     real: Volume, volume_ml: float, offset: tuple[float, float, float]
 ) -> None:
-    centre = tuple(brain_middle(real) + np.array(offset))
-    assert severity(ball(real, centre, volume_ml, 62.0), "acute_blood") == "refuse"
+    centre = tuple(brain_middle(halved(real)) + np.array(offset))
+    assert severity(ball(halved(real), centre, volume_ml, 62.0), "acute_blood") == "refuse"
 
 
 @pytest.mark.parametrize(("volume_ml", "towards"), [(5.0, (1.0, -0.3, 0.2)), (20.0, (-1.0, -0.3, 0.2))])
 def test_a_subdural_in_the_real_study_is_refused(
     real: Volume, volume_ml: float, towards: tuple[float, float, float]
 ) -> None:
-    assert severity(lens(real, towards, volume_ml, 65.0, 0.25), "acute_blood") == "refuse"
+    assert severity(lens(halved(real), towards, volume_ml, 65.0, 0.25), "acute_blood") == "refuse"
 
 
 def test_a_hidden_voxel_of_blood_fills_what_was_asked(head: Volume) -> None:
