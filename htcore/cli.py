@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from htcore import serialise
 from htcore.errors import HtcoreError
 from htcore.settings import Settings
-from htcore.types import QualityReport
+from htcore.types import QualityReport, Volume
+from htcore.ui.words import finding_sentence
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 _messages = Console(stderr=True)
@@ -81,7 +82,7 @@ def inspect(path: Study, as_json: Json = False) -> None:
                 )
             for left in receipt.left_out:
                 typer.echo(f"left out: {left.count} × {left.reason}")
-            _print_quality(quality)
+            _print_quality(quality, volume)
         _exit_if_refused(quality)
 
 
@@ -106,7 +107,7 @@ def predict(
         if as_json:
             _print_json(serialise.prediction_json(opened))
         else:
-            _print_quality(opened.quality)
+            _print_quality(opened.quality, opened.volume)
             if opened.risk is not None and opened.model is not None and opened.evidence is not None:
                 risk, lesion = opened.risk, opened.evidence.lesion
                 low, high = risk.interval
@@ -282,10 +283,10 @@ def _print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(serialise.json_safe(value), ensure_ascii=False))
 
 
-def _print_quality(quality: QualityReport) -> None:
+def _print_quality(quality: QualityReport, volume: Volume) -> None:
     typer.echo(f"quality: {quality.verdict}")
     for finding in quality.findings:
-        typer.echo(f"  {finding.severity}: {finding.message} [{finding.code}]")
+        typer.echo(f"  {finding.severity}: {finding_sentence(finding, volume)} [{finding.code}]")
 
 
 def _number(value: float | None) -> str:
