@@ -194,6 +194,7 @@ def _truth_row(task: _Task) -> dict[str, object]:
         "territory": TERRITORIES[int(image.territory[0])],
         "mask_path": f"{task.scan.scan_id}/lesion.nii.gz",
         **{factor: round(float(getattr(image, factor)[0]), 4) for factor in factors},
+        **{f"log_odds_{name}": round(part, 6) for name, part in patient.parts.items()},
         "thickness_mm": measured["thickness_mm"],
         "tilt_deg": measured["tilt_deg"],
     }
