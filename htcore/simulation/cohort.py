@@ -18,7 +18,7 @@ from htcore.errors import UsageError
 from htcore.simulation.outcome import TERRITORIES
 from htcore.simulation.plan import CohortParameters, PlannedPatient, PlannedScan, plan_cohort
 from htcore.simulation.scan import simulate_person_scan
-from htcore.simulation.writer import write_dicom, write_mask, write_nifti
+from htcore.simulation.writer import Person, write_dicom, write_mask, write_nifti
 
 _PARAMETERS, _DONE = "parameters.json", ".done"
 
@@ -131,7 +131,10 @@ def _make(task: _Task) -> None:
     if one_affine:
         write_nifti(folder / "ct.nii.gz", volume)
     else:
-        write_dicom(folder / "dicom", volume, task.scan.scan_id, np.random.default_rng([seed, *task.scan.spawn_key]))
+        rng = np.random.default_rng([seed, *task.scan.spawn_key])
+        chart = task.patient.clinical
+        identity = Person(task.patient.patient_id, int(chart.age[0]), "F" if chart.sex[0] else "M")
+        write_dicom(folder / "dicom", volume, task.scan.scan_id, rng, truth.scanner.style, identity)
     write_mask(folder / "lesion.nii.gz", mask, volume)
     folder.rename(final)
     mark = _mark(task)
@@ -142,6 +145,10 @@ def _make(task: _Task) -> None:
                 "lesion_volume_ml": round(truth.lesion_volume_ml, 3),
                 "thickness_mm": truth.scanner.slabs[0][0],
                 "tilt_deg": round(truth.scanner.tilt_deg, 2),
+                "scanner": truth.scanner.style.vendor.key,
+                "kernel": truth.scanner.style.kernel,
+                "motion": int(truth.scanner.motion is not None),
+                "metal": int(truth.scanner.metal is not None),
             }
         )
     )
@@ -189,14 +196,13 @@ def _truth_row(task: _Task) -> dict[str, object]:
         "scan_id": task.scan.scan_id,
         "p_ht": round(patient.p_ht, 6),
         "p_ht_image": round(patient.p_ht_image, 6),
-        "lesion_volume_ml": measured["lesion_volume_ml"],
+        "lesion_volume_ml": measured.pop("lesion_volume_ml"),
         "lesion_side": "left" if image.side[0] > 0 else "right",
         "territory": TERRITORIES[int(image.territory[0])],
         "mask_path": f"{task.scan.scan_id}/lesion.nii.gz",
         **{factor: round(float(getattr(image, factor)[0]), 4) for factor in factors},
         **{f"log_odds_{name}": round(part, 6) for name, part in patient.parts.items()},
-        "thickness_mm": measured["thickness_mm"],
-        "tilt_deg": measured["tilt_deg"],
+        **measured,
     }
 
 

@@ -1,7 +1,7 @@
 """Who bleeds: what the image shows, what the chart says, and P(hemorrhagic transformation).
 
 Log odds ratios are those of ``EffectSizes``, published ones shrunk by a third because univariable and adjusted effects
-are combined. Two gains then set how much can be known at all; both are choices of this simulator, not clinical findings:
+are combined. Two gains then set how much can be known at all, both choices of this simulator and no clinical findings:
 
 - ``image_gain``: with published effects alone the best possible discrimination from the image would be far under what
   plain-CT models report (AUC 0.84–0.92), so the image part is raised until the image-only oracle reaches 0.88–0.91.

@@ -12,8 +12,6 @@ from typing import Literal
 import numpy as np
 
 Packing = Literal["explicit", "implicit", "rle", "jpeg-ls"]
-PADDING_HU = -3024
-"""What GE's padding of -2000 outside the round field of view reads after its intercept of -1024."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,11 @@ class Vendor:
     file_name: str
 
     @property
+    def padding_hu(self) -> int | None:
+        """What padding reads as HU: below any matter."""
+        return None if self.padding is None else self.padding + self.intercept
+
+    @property
     def limits_hu(self) -> tuple[int, int]:
         """Least and greatest HU that the stored type holds and ``Volume`` too."""
         low = -(1 << (self.bits - 1)) if self.signed else 0
@@ -67,6 +70,20 @@ VENDORS = (
         tilt_sign=1,
         head_first=False,
         file_name="i{number:07d}.dcm",
+    ),
+    Vendor(
+        key="GE, older",
+        manufacturer="GE MEDICAL SYSTEMS",
+        model="SIMULATED HiSpeed",
+        image_type=(*_AXIAL, "ADD"),
+        kernels=(("SOFT", 0.32), ("STD+", 0.42)),
+        signed=True,
+        bits=16,
+        intercept=0,
+        padding=-1500,
+        tilt_sign=1,
+        head_first=False,
+        file_name="{number:04d}.dcm",
     ),
     Vendor(
         key="Siemens",
@@ -142,7 +159,7 @@ PLAIN = FileStyle(VENDORS[0], *VENDORS[0].kernels[1])
 
 def draw_style(rng: np.random.Generator) -> FileStyle:
     """Draw a maker, one of its kernels and a packing; one file in seven is compressed."""
-    vendor = VENDORS[int(rng.choice(len(VENDORS), p=(0.34, 0.2, 0.1, 0.18, 0.18)))]
+    vendor = VENDORS[int(rng.choice(len(VENDORS), p=(0.22, 0.12, 0.2, 0.1, 0.18, 0.18)))]
     name, per_mm = vendor.kernels[int(rng.integers(len(vendor.kernels)))]
     packings: tuple[Packing, ...] = ("explicit", "implicit", "rle", "jpeg-ls")
     packing = packings[int(rng.choice(4, p=(0.7, 0.16, 0.07, 0.07)))]
