@@ -86,7 +86,7 @@ def draw_metal(rng: np.random.Generator) -> Metal | None:
         return None
     if chance < 0.006:
         side = float(rng.choice([-1.0, 1.0]))
-        return Metal(((side * 10.0, 4.0, -14.0),), float(rng.uniform(1.0, 2.0)), float(rng.uniform(15, 40)))
+        return Metal(((side * 10.0, 4.0, -14.0),), float(rng.uniform(1.0, 2.0)), float(rng.uniform(30, 80)))
     angles = rng.uniform(np.radians(15), np.radians(165), int(rng.integers(2, 6)))
     teeth = tuple((float(24 * np.cos(a)), float(36 + 26 * np.sin(a)), -76.0 + float(rng.normal(0, 3))) for a in angles)
     return Metal(teeth, float(rng.uniform(1.5, 3.0)), float(rng.uniform(30, 90)))

@@ -121,7 +121,7 @@ def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> Sca
         centre_mm=(float(rng.normal(0, 7)), float(rng.normal(0, 9)), float(rng.normal(0, 40))),
         start_mm=float(rng.uniform(-86, -62)),
         stop_mm=float(rng.uniform(84, 98)),
-        field_of_view_mm=float(rng.uniform(224, 258)),
+        field_of_view_mm=float(rng.uniform(208, 250)),
         matrix=matrix,
         offset_hu=float(np.clip(rng.normal(0, 1.8), -4, 4)),
         noise_hu=float(rng.uniform(2.5, 5.5)),
