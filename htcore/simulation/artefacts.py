@@ -161,14 +161,16 @@ def harden(rng: np.random.Generator, hu: Image, to_mm: FloatArray, beam: BeamHar
     _harden(hu, to_mm, 1.1 * lines, beam.streak_hu, beam.cupping_hu, beam.base_hu)
 
 
-def add_metal(rng: np.random.Generator, hu: Image, to_mm: FloatArray, spacing_mm: float, metal: Metal) -> None:
+def add_metal(
+    rng: np.random.Generator, hu: Image, to_mm: FloatArray, thickness: FloatArray, spacing_mm: float, metal: Metal
+) -> None:
     """Pieces of metal with their star of bright and dark rays in the slices that they touch, in place."""
     rows, columns = np.indices(hu.shape[1:], dtype=np.float64)
     for position in metal.positions_mm:
         for k in range(hu.shape[0]):
             axes, origin = to_mm[k, :, :3], to_mm[k, :, 3]
             column, row, off_mm = np.linalg.solve(axes, np.array(position) - origin)
-            if abs(off_mm) > metal.radius_mm + 4.0:
+            if abs(off_mm) > metal.radius_mm + thickness[k] / 2:
                 continue
             dx, dy = (columns - column) * spacing_mm, (rows - row) * spacing_mm
             distance = np.maximum(np.hypot(dx, dy), 1.0)
@@ -176,8 +178,8 @@ def add_metal(rng: np.random.Generator, hu: Image, to_mm: FloatArray, spacing_mm
             rays = sum(rng.normal() * np.cos(2 * (n * angle + rng.uniform(0, np.pi))) for n in range(2, 14)) / 2.5
             body = hu[k] > _BODY_HU
             hu[k] += (metal.streak_hu * rays * np.minimum(10.0 / distance, 4.0)).astype(np.float32) * body
-            if abs(off_mm) <= metal.radius_mm:
-                hu[k][(distance <= metal.radius_mm) | (distance <= 1.0)] = _METAL_HU
+            # a part of the slice's thickness is enough: metal is ten times as dense as the scale reaches
+            hu[k][(distance <= metal.radius_mm) | (distance <= 1.0)] = _METAL_HU
 
 
 def blur(hu: Image, kernel_per_mm: float, spacing_mm: float) -> None:

@@ -156,6 +156,15 @@ def slice_geometry(scanner: ScannerParameters) -> tuple[FloatArray, FloatArray]:
     return affines, np.array(thickness)
 
 
+def sub_slices(thickness: FloatArray) -> FloatArray:
+    """Where each slice is sampled, mm off its plane: (slices, samples), evenly within its thickness.
+
+    One sample for every 2.5 mm of the usual slice: thin scans have many slices and need few samples in each.
+    """
+    samples = max(1, round(float(np.median(thickness)) / _SUB_SLICE_MM))
+    return np.asarray(((np.arange(samples) + 0.5) / samples - 0.5)[None, :] * thickness[:, None])
+
+
 def scan(
     rng: np.random.Generator,
     scanner: ScannerParameters,
@@ -171,8 +180,6 @@ def scan(
     pivot = np.array([0.0, 15.0, 15.0]) + np.array(scanner.centre_mm)
     seen = poses(scanner.motion, affines[:, 2, 3], pivot) @ affines
     to_grid = np.ascontiguousarray((to_head @ seen)[:, :3])
-    samples = max(1, round(float(np.median(thickness)) / _SUB_SLICE_MM))
-    offsets = ((np.arange(samples) + 0.5) / samples - 0.5)[None, :] * thickness[:, None]
     fields = np.empty((*atlas.shape, 6), dtype=np.float32)
     for channel, field in enumerate((atlas.envelope, tissue, lesion, head.skull_mm, atlas.skin, head.face)):
         fields[..., channel] = field
@@ -182,7 +189,7 @@ def scan(
         float(WARP_STEP),
         STEP_MM,
         to_grid,
-        offsets,
+        sub_slices(thickness),
         scanner.matrix,
         scanner.matrix,
         head.rim_mm,
@@ -219,7 +226,7 @@ def _degrade(
         add_headrest(hu, affines, scanner.headrest)
     blur(hu, scanner.style.kernel_per_mm, spacing)
     if scanner.metal is not None:
-        add_metal(rng, hu, to_mm, spacing, scanner.metal)
+        add_metal(rng, hu, to_mm, thickness, spacing, scanner.metal)
     add_noise(rng, hu, scanner.noise_hu, scanner.style.kernel_per_mm, spacing, thickness)
     np.clip(hu, -1024, 3071, out=hu)
     padding = scanner.style.vendor.padding_hu
