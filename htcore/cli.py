@@ -157,7 +157,7 @@ def simulate(
         typer.echo(f"{made.patients} simulated patients, {made.events} with HT, {made.scans} scans")
         if made.oracle_image_auc is not None and made.oracle_full_auc is not None:
             typer.echo(
-                f"AUC of the true risk: {made.oracle_image_auc:.3f} given the image, "
+                f"AUC of the true risk over these patients: {made.oracle_image_auc:.3f} given the image, "
                 f"{made.oracle_full_auc:.3f} given everything"
             )
 

@@ -85,6 +85,18 @@ def test_two_processes_give_the_same_bytes(small: Path, tmp_path: Path) -> None:
     assert bytes_below(tmp_path / "two") == bytes_below(small)
 
 
+def test_the_order_in_which_scans_are_made_does_not_matter(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backwards(function, tasks, workers):
+        for task in reversed(tasks):
+            yield function(task)
+
+    monkeypatch.setattr(cohort, "in_processes", backwards)
+    simulate_cohort(SMALL, tmp_path / "out", workers=1)
+    assert bytes_below(tmp_path / "out") == bytes_below(small)
+
+
 def test_interrupted_run_is_not_whole_and_resumes_to_the_same_bytes(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
