@@ -25,6 +25,7 @@ from htcore.ui.words import finding_sentence
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 _messages = Console(stderr=True)
 _REFUSED = 4
+_INTERRUPTED = 130
 _NOTICE = "Research use only."
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
@@ -150,12 +151,16 @@ def simulate(
             repeat_share=repeat_share,
             **given,
         )
-        with _bar("simulating") as tell:
-            made = simulate_cohort(parameters, out, workers=workers, progress=tell)
+        try:
+            with _bar("simulating") as tell:
+                made = simulate_cohort(parameters, out, workers=workers, progress=tell)
+        except KeyboardInterrupt:
+            _messages.print("Stopped. The finished scans are kept: the same command goes on from there.")
+            raise typer.Exit(_INTERRUPTED) from None
         typer.echo(f"{made.patients} simulated patients, {made.events} with HT, {made.scans} scans")
         if made.oracle_image_auc is not None and made.oracle_full_auc is not None:
             typer.echo(
-                f"AUC of the true risk: {made.oracle_image_auc:.3f} given the image, "
+                f"AUC of the true risk over these patients: {made.oracle_image_auc:.3f} given the image, "
                 f"{made.oracle_full_auc:.3f} given everything"
             )
 
