@@ -56,7 +56,7 @@ def test_tilt_is_told_in_degrees() -> None:
 def test_two_slabs_are_told_and_are_no_gap() -> None:
     report = quality.check(_volume(other(HEAD, slabs=((14, 4.0), (14, 7.0)), slab_gap_mm=1.0, thickness_mm=4.0)), PLAIN)
     finding = _finding(report, "uneven_spacing")
-    assert finding is not None and "14 slices 4.0 mm apart, 14 slices 7.0 mm apart" in finding.message
+    assert finding is not None and "14 slices 4.0 mm apart, 1.08 mm on 14 slices 7.0 mm apart" in finding.message
     assert _finding(report, "missing_slices") is None
     assert report.verdict == "ok"
 
@@ -115,6 +115,8 @@ def test_values_that_are_not_hounsfield() -> None:
         ({"age_years": 17.9}, "child", "refuse"),
         ({"age_years": 18.0}, "child", None),
         ({"age_years": None}, "child", None),
+        ({"inferred_intercept": -1024.0}, "rescale_inferred", "warn"),
+        ({"inferred_intercept": None}, "rescale_inferred", None),
         ({"kernel": "BONEPLUS"}, "sharp_kernel", "warn"),
         ({"kernel": "H60s"}, "sharp_kernel", "warn"),
         ({"kernel": "STD+"}, "sharp_kernel", None),
