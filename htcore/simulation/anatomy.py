@@ -10,6 +10,9 @@ from scipy import ndimage
 
 from htcore.simulation.atlas import STEP_MM, Atlas, Field, smooth_noise
 
+_GYRUS_VOXELS = 1.7
+"""Correlation of the sulcal pattern: a sulcus about every 15 mm along the surface."""
+_RIBBON_MM = 2.6
 WARP_STEP = 5
 """Atlas voxels between the nodes of the warp."""
 
@@ -60,7 +63,7 @@ def draw_person(rng: np.random.Generator, atrophy: float, leukoaraiosis: float) 
     white = float(rng.normal(29.4, 1.4))
     return PersonParameters(
         scale=(sx, sy, sz),
-        warp_mm=float(rng.uniform(1.5, 3.5)),
+        warp_mm=float(rng.uniform(2.0, 4.2)),
         atrophy=atrophy,
         leukoaraiosis=leukoaraiosis,
         ventricle_asymmetry_mm=float(rng.normal(0, 0.8)),
@@ -81,7 +84,7 @@ def build_head(rng: np.random.Generator, person: PersonParameters, atlas: Atlas)
     x, y, z = atlas.axes()
     csf, white = _cortex(rng, person, atlas)
     side = np.where(x < 0, 1.0, -1.0).astype(np.float32) * np.float32(person.ventricle_asymmetry_mm)
-    widen = np.float32(-0.6 + 5.5 * person.atrophy**1.5) + side
+    widen = np.float32(-0.6 + 8.5 * person.atrophy**1.4) + side
     csf = np.maximum(csf, _soft((widen + 0.25 * smooth_noise(rng, 4.0) - atlas.ventricle) / 1.0))
     tissue = person.grey_hu + (person.white_hu - person.grey_hu) * white
     tissue -= _leukoaraiosis(rng, person, atlas, white)
@@ -111,22 +114,26 @@ def _soft(value: Field) -> Field:
 
 
 def _cortex(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> tuple[Field, Field]:
-    """Shares of fluid and of white matter: the average brain sharpened by this person's own sulci.
+    """Shares of fluid and of white matter: the average brain sharpened by this person's own gyri.
 
-    Sulci are the zero sheets of noise that is constant along the way to the skull, so that they cut inwards.
+    Sulci are the zero sheets of noise that is constant along the way to the skull, so that they cut inwards; the
+    cortex is a ribbon of ``_RIBBON_MM`` beside them and under the skull.
     """
-    pattern = (smooth_noise(rng, 3.0) + 0.25 * smooth_noise(rng, 8.0)).ravel()[atlas.nearest]
-    sheet_mm = np.abs(pattern + 0.35 * smooth_noise(rng, 2.5)) * 5.0
+    pattern = smooth_noise(rng, _GYRUS_VOXELS).ravel()[atlas.nearest]
+    sheet_mm = np.abs(pattern + 0.3 * smooth_noise(rng, 2.0)) * np.float32(2.3 * _GYRUS_VOXELS)
     depth = -atlas.envelope
-    reach = 10.0 + 4.0 * smooth_noise(rng, 6.0)
+    varied = smooth_noise(rng, 6.0)
+    reach = 15.0 + 4.5 * varied
     cerebrum = atlas.axes()[2] > -22
     in_shell = _soft((reach - depth) / 3.0) * cerebrum
-    width = np.float32(0.5 + 2.0 * person.atrophy)
-    own = _soft((width - sheet_mm + 0.4) / 1.2) * in_shell
-    average = np.clip(atlas.csf * (1.0 + 1.2 * person.atrophy), 0, 1)
+    width = np.float32(0.15 + 1.7 * person.atrophy) + np.float32(0.5) * varied
+    own = _soft((width - sheet_mm + 0.5) / 1.1) * in_shell
+    average = np.clip((atlas.csf - 0.1) * (1.1 + 1.2 * person.atrophy), 0, 1)
     csf = np.maximum(average, 0.95 * own)
-    ribbon = _soft((3.4 - np.minimum(sheet_mm, depth)) / 1.6) * in_shell
-    white = np.clip((atlas.wm - 0.5) * 1.5 + 0.5, 0, 1) * (1 - 0.75 * ribbon)
+    ribbon = 1 - _soft((np.minimum(sheet_mm - np.maximum(width, 0), depth - 1.0) - _RIBBON_MM) / 1.3)
+    gyral = np.clip(2.6 * atlas.wm, 0, 1) * (1 - ribbon)
+    deep = np.clip((atlas.wm - 0.5) * 2.0 + 0.5, 0, 1)
+    white = deep + (gyral - deep) * in_shell
     return csf.astype(np.float32), white.astype(np.float32)
 
 
