@@ -214,7 +214,10 @@ def measure(volume: Volume) -> Measures:
 
 def table(real: Measures, simulated: list[Measures]) -> str:
     """Real value beside the simulated median and 5th–95th percentile, and whether it lies within."""
-    lines = [f"| measure | real study | simulated, {len(simulated)} scans: median (5th–95th) | within |", "|---|---|---|---|"]
+    lines = [
+        f"| measure | real study | simulated, {len(simulated)} scans: median (5th–95th) | within |",
+        "|---|---|---|---|",
+    ]
     for field in fields(Measures):
         values = np.array([getattr(m, field.name) for m in simulated])
         low, middle, high = np.nanquantile(values, [0.05, 0.5, 0.95])

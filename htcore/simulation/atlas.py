@@ -72,6 +72,11 @@ def signed_distance(mask: NDArray[np.bool_]) -> Field:
     return np.asarray(outside - inside, dtype=np.float32)
 
 
+def soft_edge(value: Field) -> Field:
+    """0 below -1, 1 above +1, straight between."""
+    return np.asarray(np.clip(value * 0.5 + 0.5, 0, 1), dtype=np.float32)
+
+
 def _closed(mask: NDArray[np.bool_], radius_mm: float) -> NDArray[np.bool_]:
     grown = ndimage.distance_transform_edt(~mask, sampling=STEP_MM) <= radius_mm
     return np.asarray(ndimage.distance_transform_edt(grown, sampling=STEP_MM) > radius_mm)
@@ -82,15 +87,15 @@ def _padded(image: Any) -> Field:
     return np.pad(array, ((0, 0), (0, 0), (BELOW, 0)))
 
 
-def _ellipsoid(x: Field, y: Field, z: Field, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Field:
+def _ellipsoid(
+    x: Field, y: Field, z: Field, centre: tuple[float, float, float], radii: tuple[float, float, float]
+) -> Field:
     """Distance from ``centre`` in units of the radii: below 1 inside."""
     (cx, cy, cz), (rx, ry, rz) = centre, radii
     return np.asarray(np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2), dtype=np.float32)
 
 
-def _capsule(
-    x: Field, y: Field, z: Field, start: tuple[float, float, float], end: tuple[float, float, float]
-) -> Field:
+def _capsule(x: Field, y: Field, z: Field, start: tuple[float, float, float], end: tuple[float, float, float]) -> Field:
     """Distance in mm to the line from ``start`` to ``end``."""
     a, d = np.array(start), np.array(end) - np.array(start)
     t = np.clip(((x - a[0]) * d[0] + (y - a[1]) * d[1] + (z - a[2]) * d[2]) / float(d @ d), 0, 1)
@@ -199,7 +204,8 @@ def _skull_inside(brain: NDArray[np.bool_], x: Field, y: Field, z: Field) -> NDA
     vault = (z > -6) & ((y > -30) | (z > 6))
     smooth = _closed(np.pad(brain, 18), 34.0)[18:-18, 18:-18, 18:-18]
     ridges = _ridges(x, y, z)
-    return np.asarray((_closed(brain, 12.0) | (smooth & vault)) & ~ridges)
+    suprasellar = _ellipsoid(x, y, z, (0, 2, -17), (13, 13, 8)) < 1
+    return np.asarray((_closed(brain, 12.0) | (smooth & vault) | suprasellar) & ~ridges)
 
 
 def _ventricles(csf: Field, envelope: Field, x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
@@ -234,3 +240,24 @@ def smooth_noise(rng: np.random.Generator, scale_voxels: float) -> Field:
         flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
         out += np.float32(weight) * np.roll(field, shifts, axis=(0, 1, 2))[flips]
     return out
+
+
+@lru_cache(maxsize=2)
+def _sheet_bank(scale_voxels: float) -> tuple[Field, ...]:
+    """Fixed volumes of the distance in mm to random winding sheets, periodic; the sheets are zeros of smooth noise."""
+    out = []
+    for field in _bank(scale_voxels):
+        slope = np.zeros_like(field)
+        for axis in range(3):
+            slope += ((np.roll(field, -1, axis) - np.roll(field, 1, axis)) / (2 * STEP_MM)) ** 2
+        slope = np.sqrt(slope)
+        out.append(np.asarray(np.abs(field) / np.maximum(slope, 0.35 * slope.mean()), dtype=np.float32))
+    return tuple(out)
+
+
+def sheet_distance(rng: np.random.Generator, scale_voxels: float) -> Field:
+    """Distance in mm to winding sheets about eight times ``scale_voxels`` apart (2 mm), on the atlas grid."""
+    field = _sheet_bank(scale_voxels)[int(rng.integers(_BANK))]
+    shifts = tuple(int(rng.integers(n)) for n in field.shape)
+    flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
+    return np.asarray(np.roll(field, shifts, axis=(0, 1, 2))[flips])

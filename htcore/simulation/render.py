@@ -53,7 +53,7 @@ def _hounsfield(v: Any, gap: float, rim_hu: float, rim_mm: float) -> float:
         bone = 700.0 + 1000.0 * min(1.0, (2.3 * (depth - 0.5)) ** 2)
     soft = v[5]
     if v[4] > -2.0:
-        soft = 25.0
+        soft = 35.0
     head = brain + (bone - brain) * _ramp(outside_brain)
     head = head + (soft - head) * _ramp(outside_brain - skull)
     if outside_brain > skull - 0.5:
