@@ -91,7 +91,7 @@ def averaged(volume: Volume) -> Volume:
 
 
 def upright(volume: Volume, model_input: ModelInput) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """HU and brain on the network's upright grid with 1 mm pixels, 5 mm slices, vertex last: (slices, rows, columns)."""
+    """HU and brain on the network's upright grid with 1 mm pixels: (slices, rows, columns), vertex last."""
     grid = model_input.grid
     slices, rows, columns = grid.shape
     fine = 4

@@ -74,7 +74,7 @@ def draw_person(rng: np.random.Generator, atrophy: float, leukoaraiosis: float) 
 
 def build_head(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> Head:
     """Turn parameters into tissue: sulci, ventricles, white-matter change, distractors, skull and warp."""
-    x, y, z = atlas.axes()
+    x, _, _ = atlas.axes()
     csf, white = _cortex(rng, person, atlas)
     fluid, widen = old_damage(rng, person.mimics, atlas)
     widen += np.where(x < 0, 1.0, -1.0).astype(np.float32) * np.float32(person.mimics.ventricle_asymmetry_mm)
@@ -90,16 +90,16 @@ def build_head(rng: np.random.Generator, person: PersonParameters, atlas: Atlas)
     _vessels(tissue, rng, atlas)
     _dura(tissue, atlas, rng)
     calcify(tissue, rng, person.mimics, atlas)
-    skull = np.clip(person.skull_mm + 1.2 * smooth_noise(rng, 8.0) + 0.5 * smooth_noise(rng, 3.0), 2.5, 12)
-    skull = np.where((z < -20) & (y < 30), skull + 1.5 * np.abs(smooth_noise(rng, 3.0)), skull)
+    sinus = _frontal_sinus(rng, atlas)
+    skull = np.where(sinus, np.float32(2.2), _skull(rng, person, atlas))
     return Head(
         person.scale,
         tissue.astype(np.float32),
         white,
         csf.astype(np.float32),
         float(0.3 + 2.2 * person.atrophy),
-        skull.astype(np.float32),
-        _face(rng, atlas),
+        skull,
+        _face(rng, atlas, sinus),
         _warp(rng, person, atlas),
     )
 
@@ -174,22 +174,43 @@ def _vessels(tissue: Field, rng: np.random.Generator, atlas: Atlas) -> None:
     tissue[tubes] = np.maximum(tissue[tubes], rng.uniform(34, 43))
 
 
-def _face(rng: np.random.Generator, atlas: Atlas) -> Field:
-    """Soft tissue with fat streaks and, at the base, bone trabeculae with air cells."""
-    z = atlas.axes()[2]
+def _skull(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> Field:
+    """Thickness in mm: uneven, its outside round, thin over the orbits and round the sphenoid sinus."""
+    x, y, z = atlas.axes()
+    uneven = smooth_noise(rng, 3.0)
+    skull = np.clip(person.skull_mm + 1.2 * smooth_noise(rng, 8.0) + 0.4 * uneven, 2.5, 12) + atlas.bulge
+    base = (z < -20) & (y < 5)
+    skull += np.where(base, 1.5 * np.abs(uneven), 0)
+    thin = (z < -10) & (np.abs(x) < 52) & (y > 24) & (atlas.envelope < 30)
+    sella = (z < -14) & (np.abs(x) < 16) & (y > -8) & (y < 34)
+    return np.where((thin & (y < 78)) | sella, 2.2, skull).astype(np.float32)
+
+
+def _frontal_sinus(rng: np.random.Generator, atlas: Atlas) -> NDArray[np.bool_]:
+    """Where the frontal bone holds air: uneven on the two sides, small or missing in some."""
+    x, y, z = atlas.axes()
+    width = np.where(x < 0, rng.uniform(2, 22), rng.uniform(2, 22))
+    return np.asarray((np.abs(x) < width) & (y > 55) & (z > -26) & (z < rng.uniform(-12, 8)))
+
+
+def _face(rng: np.random.Generator, atlas: Atlas, sinus: NDArray[np.bool_]) -> Field:
+    """HU outside the skull: scalp fat, muscle parted by planes of fat, trabeculae and air cells at the base."""
+    x, y, z = atlas.axes()
     texture = smooth_noise(rng, 1.5)
+    planes = sheet_distance(rng, 2.5)
     soft = atlas.face == 50.0
-    face = atlas.face.copy()
-    face += np.where(soft & (texture < -0.3), -120.0, 0.0).astype(np.float32)
-    bony = soft & (z < -28) & (atlas.envelope < 16) & (smooth_noise(rng, 2.0) > 0.1)
-    face = np.where(bony, 500 + 350 * texture, face)
-    mastoid = atlas.face == 300.0
-    face = np.where(mastoid, np.where(texture > 0.2, 900.0, -500.0), face)
+    fat = soft & ((planes < 1.5) | (atlas.skin > -7))
+    face = np.where(fat, -95 + 12 * texture, atlas.face + 4 * texture)
+    bony = soft & (z < -28) & (atlas.envelope < 14) & (y < 30) & (planes > 3.0)
+    face = np.where(bony, 500 + 250 * texture, face)
+    face = np.where(atlas.face == 300.0, np.where(texture > 0.2, 900.0, -500.0), face)
     scalp = atlas.face == 25.0
-    face = np.where(scalp, -70 + 30 * texture, face)
-    x, y, _ = atlas.axes()
+    face = np.where(scalp, -75 + 25 * texture, face)
     temporalis = scalp & (np.abs(x) > 48) & (y > -35) & (y < 52) & (z < 30) & (atlas.skin < -4)
-    return np.where(temporalis, 45 + 12 * texture, face).astype(np.float32)
+    face = np.where(temporalis, 45 + 10 * texture, face)
+    face = np.where(sinus & (atlas.envelope < 11.5), 1000.0, face)
+    hollow = sinus & (atlas.envelope < 8.5) & (np.abs(x - 1) > 1.5)
+    return np.where(hollow, -850.0, face).astype(np.float32)
 
 
 def _warp(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> Field:

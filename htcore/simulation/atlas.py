@@ -11,10 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
 Field = NDArray[np.float32]
+Point = tuple[float, float, float]
 
 STEP_MM = 2.0
 BELOW = 20
@@ -37,6 +39,7 @@ class Atlas:
     skin : signed distance in mm to the skin, negative inside.
     ventricle : signed distance in mm to the ventricles, negative inside.
     nearest : int32, flat index of the nearest voxel of the brain's surface.
+    bulge : mm of bone that fill the skull's inner hollows, so that its outside is round.
     face : HU between skull and skin.
     """
 
@@ -48,6 +51,7 @@ class Atlas:
     skin: Field
     ventricle: Field
     nearest: NDArray[np.int32]
+    bulge: Field
     face: Field
 
     @property
@@ -78,8 +82,11 @@ def soft_edge(value: Field) -> Field:
 
 
 def _closed(mask: NDArray[np.bool_], radius_mm: float) -> NDArray[np.bool_]:
-    grown = ndimage.distance_transform_edt(~mask, sampling=STEP_MM) <= radius_mm
-    return np.asarray(ndimage.distance_transform_edt(grown, sampling=STEP_MM) > radius_mm)
+    pad = int(radius_mm / STEP_MM) + 2  # else the closing would cling to the grid's border
+    wide = np.pad(mask, pad)
+    grown = ndimage.distance_transform_edt(~wide, sampling=STEP_MM) <= radius_mm
+    closed = ndimage.distance_transform_edt(grown, sampling=STEP_MM) > radius_mm
+    return np.asarray(closed[pad:-pad, pad:-pad, pad:-pad])
 
 
 def _padded(image: Any) -> Field:
@@ -117,7 +124,8 @@ def _face_block(x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
     width = 68 - 0.25 * np.clip(-40 - z, 0, 60)
     oval = (x / width) ** 2 + (np.maximum(y - 15, 0) / 74) ** 2 < 1
     nose = _ellipsoid(x, y, z, (0, 92, -52), (13, 16, 16)) < 1
-    return np.asarray((oval & (y > 0) & (z < -12)) | nose)
+    ears = _ellipsoid(np.abs(x), y, z, (80, -26, -38), (9, 13, 24)) < 1
+    return np.asarray((oval & (y > 0) & (z < -12)) | nose | ears)
 
 
 def _face(x: Field, y: Field, z: Field, shape: tuple[int, int, int]) -> Field:
@@ -149,8 +157,6 @@ def _face(x: Field, y: Field, z: Field, shape: tuple[int, int, int]) -> Field:
     septa = (np.abs(np.abs(x) - 6.5) < 1.0) | (np.mod(y, 10.0) < 2.0)
     hu[nose & septa & (z > -56)] = 60.0
     hu[(np.abs(x) < 1.5) & (y > 6) & (y < 84) & (z < -30)] = 350.0
-    frontal = (np.abs(x) < 18) & (np.abs(x) > 1.5) & (y > 66) & (y < 92) & (z > -24) & (z < 2)
-    hu[frontal] = -850.0
     return hu
 
 
@@ -178,6 +184,8 @@ def load_atlas() -> Atlas:
     inner = _skull_inside(brain, x, y, z) | canal
     envelope = ndimage.gaussian_filter(signed_distance(inner), 1.4)
     csf = np.clip(1 - gm - wm, 0, 1).astype(np.float32)
+    hull = signed_distance(_closed(inner & (z > -45), 40.0) & (z > -45))
+    bulge = np.clip(ndimage.gaussian_filter(signed_distance(inner) - hull, 1.4), 0, 9).astype(np.float32)
     head = _closed((signed_distance(inner) < _SKIN_MM) | _face_block(x, y, z), 16.0)
     bottom = round((-38 - origin[2]) / STEP_MM)
     column = head[:, :, bottom] & (np.abs(x[:, :, 0]) < 72)
@@ -195,6 +203,7 @@ def load_atlas() -> Atlas:
         skin,
         signed_distance(_ventricles(csf, envelope, x, y, z)),
         flat,
+        bulge,
         _face(x, y, z, (gm.shape[0], gm.shape[1], gm.shape[2])),
     )
 
@@ -202,7 +211,7 @@ def load_atlas() -> Atlas:
 def _skull_inside(brain: NDArray[np.bool_], x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
     """The cranial cavity: the vault smooth as a real one, the base following the brain, bony ridges cut out."""
     vault = (z > -6) & ((y > -30) | (z > 6))
-    smooth = _closed(np.pad(brain, 18), 34.0)[18:-18, 18:-18, 18:-18]
+    smooth = _closed(brain, 34.0)
     ridges = _ridges(x, y, z)
     suprasellar = _ellipsoid(x, y, z, (0, 2, -17), (13, 13, 8)) < 1
     return np.asarray((_closed(brain, 12.0) | (smooth & vault) | suprasellar) & ~ridges)
@@ -216,15 +225,15 @@ def _ventricles(csf: Field, envelope: Field, x: Field, y: Field, z: Field) -> ND
 
 
 @lru_cache(maxsize=8)
-def _bank(scale_voxels: float) -> tuple[Field, ...]:
-    """Fixed smooth noise volumes of unit variance, periodic, from which each person's texture is mixed."""
+def _bank(scale_voxels: float) -> Field:
+    """Fixed smooth noise volumes of unit variance, periodic, (volume, x, y, z), from which texture is mixed."""
     shape = load_atlas().shape
     rng = np.random.default_rng([_NOISE_SEED, int(scale_voxels * 100)])
     out = []
     for _ in range(_BANK):
         field = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), scale_voxels, mode="wrap")
-        out.append(np.asarray(field / field.std(), dtype=np.float32))
-    return tuple(out)
+        out.append(field / field.std())
+    return np.asarray(np.stack(out), dtype=np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, scale_voxels: float) -> Field:
@@ -234,11 +243,33 @@ def smooth_noise(rng: np.random.Generator, scale_voxels: float) -> Field:
     """
     weights = rng.standard_normal(_BANK)
     weights /= np.linalg.norm(weights)
-    out = np.zeros(load_atlas().shape, dtype=np.float32)
-    for weight, field in zip(weights, _bank(scale_voxels), strict=True):
-        shifts = tuple(int(rng.integers(n)) for n in field.shape)
-        flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
-        out += np.float32(weight) * np.roll(field, shifts, axis=(0, 1, 2))[flips]
+    bank = _bank(scale_voxels)
+    lines = [_line(rng, n, _BANK) for n in bank.shape[1:]]
+    return _mix(bank, weights.astype(np.float32), *lines)
+
+
+def _line(rng: np.random.Generator, n: int, count: int) -> NDArray[np.int64]:
+    """For each of ``count`` volumes the source index along one axis, randomly shifted and flipped; (count, n)."""
+    sign = np.where(rng.random((count, 1)) < 0.5, -1, 1)
+    return np.asarray((rng.integers(n, size=(count, 1)) + sign * np.arange(n)) % n)
+
+
+@njit(cache=True, nogil=True)
+def _mix(
+    bank: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    xs: NDArray[np.int64],
+    ys: NDArray[np.int64],
+    zs: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Weighted sum of the bank's volumes, each read through its own index lines."""
+    out = np.zeros(bank.shape[1:], dtype=np.float32)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for b in range(bank.shape[0]):
+                line = bank[b, xs[b, i], ys[b, j]]
+                for k in range(out.shape[2]):
+                    out[i, j, k] += weights[b] * line[zs[b, k]]
     return out
 
 
@@ -257,7 +288,7 @@ def _sheet_bank(scale_voxels: float) -> tuple[Field, ...]:
 
 def sheet_distance(rng: np.random.Generator, scale_voxels: float) -> Field:
     """Distance in mm to winding sheets about eight times ``scale_voxels`` apart (2 mm), on the atlas grid."""
-    field = _sheet_bank(scale_voxels)[int(rng.integers(_BANK))]
-    shifts = tuple(int(rng.integers(n)) for n in field.shape)
-    flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
-    return np.asarray(np.roll(field, shifts, axis=(0, 1, 2))[flips])
+    bank = _sheet_bank(scale_voxels)
+    field = bank[int(rng.integers(len(bank)))]
+    xs, ys, zs = (_line(rng, n, 1)[0] for n in field.shape)
+    return np.asarray(field[np.ix_(xs, ys, zs)])

@@ -1,4 +1,4 @@
-"""What a scan shows beside the acute infarct and what has no bearing on the outcome: old damage, cysts, tumours, calcium.
+"""What has no bearing on the outcome: old damage, cysts, tumours, calcium, uneven ventricles.
 
 Everything here is drawn apart from the image factors that decide the outcome, with the chances of
 :class:`MimicChances`, and so is independent of it.
@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from htcore.simulation.atlas import STEP_MM, Atlas, Field, soft_edge
-
-Point = tuple[float, float, float]
+from htcore.simulation.atlas import STEP_MM, Atlas, Field, Point, soft_edge
 
 _CYST_SITES: tuple[tuple[Point, tuple[float, float], float], ...] = (
     ((40.0, 14.0, -30.0), (10.0, 21.0), 0.55),
@@ -127,8 +125,7 @@ def old_damage(rng: np.random.Generator, mimics: Mimics, atlas: Atlas) -> tuple[
 
 
 def tumour(rng: np.random.Generator, atlas: Atlas, white: Field) -> Field:
-    """HU added by a slightly dense mass, at times with a dead core, in oedema that reaches like fingers along the
-    white matter and spares the cortex."""
+    """HU added by a dense mass, at times with a dead core, in oedema like fingers that spares the cortex."""
     centre = _place(rng, atlas, (atlas.wm > 0.5) & (atlas.envelope < -10) & (atlas.axes()[2] > -10))
     radius = float(rng.uniform(6, 13))
     mass = _ball(rng, atlas, centre, radius, 0.15)
