@@ -151,7 +151,7 @@ def skull(hu: NDArray[np.float32], brain: NDArray[np.bool_]) -> tuple[float, flo
             continue
         for line in rays(hu[k], brain[k]):
             bone = np.flatnonzero(line > _BONE_HU)
-            if bone.size and bone[-1] - bone[0] < 60:
+            if bone.size and bone[-1] - bone[0] < 60 and bone[-1] + 8 < line.size:
                 thick.append((bone[-1] - bone[0] + 1) * 0.5)
                 peak.append(line[bone].max())
                 scalp.append(line[bone[-1] + 5 : bone[-1] + 8].mean())
