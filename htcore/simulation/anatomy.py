@@ -127,7 +127,7 @@ def _cortex(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) ->
     csf = np.maximum(average, 0.95 * own)
     ribbon = 1 - soft_edge((np.minimum(sheet_mm - np.maximum(width, 0), depth - 1.0) - _RIBBON_MM) / 1.3)
     gyral = np.clip(2.6 * atlas.wm, 0, 1) * (1 - ribbon)
-    deep = np.clip((atlas.wm - 0.5) * 2.0 + 0.5, 0, 1)
+    deep = np.clip((atlas.wm - 0.5) * 2.6 + 0.5, 0, 1)
     white = deep + (gyral - deep) * in_shell
     return csf.astype(np.float32), white.astype(np.float32)
 
@@ -190,7 +190,7 @@ def _frontal_sinus(rng: np.random.Generator, atlas: Atlas) -> NDArray[np.bool_]:
     """Where the frontal bone holds air: uneven on the two sides, small or missing in some."""
     x, y, z = atlas.axes()
     width = np.where(x < 0, rng.uniform(2, 22), rng.uniform(2, 22))
-    return np.asarray((np.abs(x) < width) & (y > 55) & (z > -26) & (z < rng.uniform(-12, 8)))
+    return np.asarray((np.abs(x) < width) & (y > 55) & (z > -26) & (z < rng.uniform(-16, -2)))
 
 
 def _face(rng: np.random.Generator, atlas: Atlas, sinus: NDArray[np.bool_]) -> Field:
@@ -208,8 +208,8 @@ def _face(rng: np.random.Generator, atlas: Atlas, sinus: NDArray[np.bool_]) -> F
     face = np.where(scalp, -75 + 25 * texture, face)
     temporalis = scalp & (np.abs(x) > 48) & (y > -35) & (y < 52) & (z < 30) & (atlas.skin < -4)
     face = np.where(temporalis, 45 + 10 * texture, face)
-    face = np.where(sinus & (atlas.envelope < 11.5), 1000.0, face)
-    hollow = sinus & (atlas.envelope < 8.5) & (np.abs(x - 1) > 1.5)
+    face = np.where(sinus & (atlas.envelope < 10), 1000.0, face)
+    hollow = sinus & (atlas.envelope < 7.5) & (np.abs(x - 1) > 1.5)
     return np.where(hollow, -850.0, face).astype(np.float32)
 
 
@@ -217,7 +217,7 @@ def _warp(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> F
     """Smooth displacement in mm at the nodes, shape (nx, ny, nz, 3)."""
     nodes = tuple(-(-n // WARP_STEP) + 1 for n in atlas.shape)
     noise = rng.standard_normal((*nodes, 3))
-    smooth = ndimage.gaussian_filter(noise, (2.6, 2.6, 2.6, 0), mode="nearest")
+    smooth = ndimage.gaussian_filter(noise, (3.4, 3.4, 3.4, 0), mode="nearest")
     warp = person.warp_mm * smooth / smooth.std()
     front_to_back = (np.arange(nodes[1]) * WARP_STEP * STEP_MM + atlas.origin[1] + 18) / 85
     warp[..., 0] += person.bend_mm * (front_to_back**2 + front_to_back)[None, :, None]
