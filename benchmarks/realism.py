@@ -10,6 +10,7 @@ Every measure is taken from the CT alone, in the same way on both, on pixels ave
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,7 +26,7 @@ from htcore.transforms import prepare
 from htcore.transforms.sampling import stack_from
 from htcore.types import CanonicalGrid, ModelInput, Volume
 
-SCANS = 120
+SCANS = 100
 MATRIX = 256  # about 0.95 mm pixels, those of the real study averaged two by two
 FIRST_SEED = 20_000  # no training or example cohort draws from here
 RESULT = Path(__file__).with_name("realism.txt")
@@ -273,7 +274,10 @@ def main() -> None:
     if study is None:
         parser.error("measuring needs a real study to compare with: --study PATH")
     real = measure(study)
-    simulated = [measure(simulate_scan(options.first_seed + k, MATRIX)[0]) for k in range(options.scans)]
+    simulated = []
+    for k in range(options.scans):
+        simulated.append(measure(simulate_scan(options.first_seed + k, MATRIX)[0]))
+        print(f"{k + 1} of {options.scans}", file=sys.stderr, flush=True)
     text = table(real, simulated)
     print(text, end="")
     if options.write:

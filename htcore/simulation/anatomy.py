@@ -67,7 +67,7 @@ def draw_person(rng: np.random.Generator, atrophy: float, leukoaraiosis: float) 
         grey_hu=white + float(rng.normal(8.4, 0.9)),
         white_hu=white,
         csf_hu=float(rng.uniform(4, 11)),
-        skull_mm=float(rng.uniform(5.0, 8.0)),
+        skull_mm=float(rng.uniform(4.3, 7.3)),
         mimics=draw_mimics(rng),
     )
 
@@ -205,7 +205,7 @@ def _face(rng: np.random.Generator, atlas: Atlas, sinus: NDArray[np.bool_]) -> F
     face = np.where(bony, 500 + 250 * texture, face)
     face = np.where(atlas.face == 300.0, np.where(texture > 0.2, 900.0, -500.0), face)
     scalp = atlas.face == 25.0
-    face = np.where(scalp, -75 + 25 * texture, face)
+    face = np.where(scalp, rng.uniform(-85, -25) + 25 * texture, face)
     temporalis = scalp & (np.abs(x) > 48) & (y > -35) & (y < 52) & (z < 30) & (atlas.skin < -4)
     face = np.where(temporalis, 45 + 10 * texture, face)
     face = np.where(sinus & (atlas.envelope < 10), 1000.0, face)
