@@ -61,7 +61,7 @@ class EffectSizes:
     antiplatelet: float = 1.67  # PMC6312075
     anticoagulant: float = 2.47  # 10.3390/jcm11051162
     thrombolysis: float = 1.90  # 10.3390/jcm11051162, crude
-    image_gain: float = 3.0
+    image_gain: float = 2.9
 
 
 @dataclass(frozen=True, eq=False)
