@@ -25,7 +25,8 @@ format: $(VENV)/.dev
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: $(VENV)/.run
+bench: $(VENV)/.dev
+	$(RUN) -m benchmarks.read
 	$(RUN) -m benchmarks.predict
 
 clean:

@@ -64,6 +64,10 @@ def prediction_json(assessment: Assessment) -> dict[str, Any]:
     }
 
 
+# Wide bands, halfway between one kind of matter and the next; padding lies below the first.
+_MATTER_HU = {"air": (-1200, -500), "soft_tissue": (-30, 100), "bone": (300, 3071)}
+
+
 def receipt_json(receipt: StudyReceipt) -> dict[str, Any]:
     """Every field, plain."""
     return asdict(receipt)
@@ -75,8 +79,7 @@ def quality_json(quality: QualityReport) -> dict[str, Any]:
 
 
 def volume_json(volume: Volume) -> dict[str, Any]:
-    """Geometry and the HU range, rounded to a hundredth of a millimetre."""
-    low, high = np.percentile(volume.hu[:, ::4, ::4], [1, 99])
+    """Geometry, rounded to a hundredth of a millimetre, and where air, soft tissue and bone lie."""
     return {
         "shape": list(volume.shape),
         "pixel_spacing_mm": [round(value, 4) for value in volume.pixel_spacing_mm],
@@ -84,8 +87,13 @@ def volume_json(volume: Volume) -> dict[str, Any]:
         "slice_spacings_mm": _rounded(np.diff(volume.positions_mm)),
         "thickness_mm": _rounded(volume.thickness_mm),
         "tilt_deg": round(volume.tilt_deg, 2),
-        "hu_percentiles_1_99": [float(low), float(high)],
+        "hu": {name: _median_within(volume.hu[:, ::4, ::4], low, high) for name, (low, high) in _MATTER_HU.items()},
     }
+
+
+def _median_within(hu: NDArray[np.int16], low: int, high: int) -> float | None:
+    values = hu[(hu >= low) & (hu <= high)]
+    return float(np.median(values)) if values.size else None
 
 
 def evidence_json(evidence: Evidence) -> dict[str, Any]:

@@ -97,6 +97,10 @@ class Volume:
         """Position of each slice along the normal, ascending; shape (slices,)."""
         return np.asarray(self.affines[:, :3, 3] @ self.normal)
 
+    def nearest_slice(self, place_mm: tuple[float, float, float]) -> int:
+        """Index of the slice whose plane lies nearest to an LPS place."""
+        return int(np.abs(self.positions_mm - np.asarray(place_mm) @ self.normal).argmin())
+
     @property
     def tilt_deg(self) -> float:
         """Angle in degrees between the slice planes and the axial plane, from the geometry, signed.
@@ -129,7 +133,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class StudyReceipt:
-    """What was found in the source and what was used."""
+    """What was found in the source and what was used.
+
+    ``inferred_intercept`` is ``None`` unless the files were silent on how stored values become HU.
+    """
 
     source_kind: Literal["dicom", "nifti"]
     n_files: int
@@ -143,15 +150,20 @@ class StudyReceipt:
     age_years: float | None = None
     sex: str | None = None
     contrast_agent: str | None = None
+    inferred_intercept: float | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One observation about fitness for scoring; ``code`` is stable, ``message`` is for people."""
+    """One observation about fitness for scoring; ``code`` is stable, ``message`` is for people.
+
+    ``place_mm`` is where to look, in LPS mm, if it has one place.
+    """
 
     code: str
     severity: Severity
     message: str
+    place_mm: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)

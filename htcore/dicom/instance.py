@@ -6,40 +6,29 @@ import io
 import re
 import struct
 import zlib
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 from pydicom import Dataset, config, dcmread
-from pydicom.datadict import dictionary_description, tag_for_keyword
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
+from htcore.dicom.header import GROUPS, KEYWORDS, Header, NotUnderstoodError, header_of, name_of, walk
 from htcore.errors import ReadError
 
-_TAGS: list[str] = [
-    "SpecificCharacterSet", "SOPClassUID", "ImageType", "Modality", "Manufacturer", "ManufacturerModelName",
-    "SeriesDescription", "PatientID", "PatientName", "PatientBirthDate", "PatientAge", "PatientSex", "StudyDate",
-    "StudyInstanceUID", "SeriesInstanceUID", "AcquisitionNumber", "AcquisitionTime", "BodyPartExamined",
-    "ContrastBolusAgent", "KVP", "ConvolutionKernel", "SliceThickness", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
-    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept", "RescaleSlope", "RescaleType",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-]  # fmt: skip
 _CUT_SHORT = "A CT image is cut short or damaged: copy or export the study again."
 # (0002,0002) or (0008,0016), four bytes of VR and length, then CT Image Storage or one of its Enhanced kin.
 _CT_CLASS = re.compile(rb"(?:\x02\0\x02|\x08\0\x16)\0.{4}1\.2\.840\.10008\.5\.1\.4\.1\.1\.2(?:[\0.]|$)", re.DOTALL)
 _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _PIXEL_DATA_BIG = b"\x7f\xe0\x00\x10"
-_ASCII = frozenset({"AS", "CS", "DA", "DS", "IS", "TM", "UI"})
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
-
-
-# pydicom's warnings quote the values that it dislikes, and those can be a patient's name.
-config.settings.reading_validation_mode = config.IGNORE
 
 
 class NotDicom(Exception):
@@ -53,20 +42,24 @@ class Instance:
     Attributes
     ----------
     content : the file's bytes.
-    header : the elements that reading needs; values are taken through ``text``, ``number`` and ``numbers``.
+    header : the elements that reading needs; values are taken through ``text``, ``number`` and ``whole``.
+    groups : (shared, per frame) functional groups of an Enhanced object (PS3.3 C.7.6.16), else ``None``.
     syntax : transfer syntax, ``None`` where the file has no meta header.
     pixels_at, pixels_length : where the value of (7FE0,0010) lies in ``content``; ``None`` without pixels,
         length -1 where they are encapsulated.
-    big_endian : byte order of the pixels.
     """
 
     content: bytes
-    header: Dataset
+    header: Header
+    groups: tuple[list[Dataset], list[Dataset]] | None
     syntax: UID | None
     pixels_at: int | None
     pixels_length: int
-    big_endian: bool
-    _texts: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def big_endian(self) -> bool:
+        """Byte order of the pixels."""
+        return not self.header.little_endian
 
     @property
     def modality(self) -> str:
@@ -90,9 +83,7 @@ class Instance:
 
     def text(self, keyword: str) -> str:
         """The value as one string (several joined by a backslash, as in the file); empty where absent."""
-        if keyword not in self._texts:
-            self._texts[keyword] = _text(self.header, keyword)
-        return self._texts[keyword]
+        return self.header.text(keyword)
 
     def number(self, keyword: str) -> float | None:
         """The first value as a number, or ``None`` where absent or empty.
@@ -102,7 +93,7 @@ class Instance:
         ReadError
             Code ``bad_tag``, if the value is not a finite number.
         """
-        values = _numbers(self.text(keyword), keyword)
+        values = self.header.numbers(keyword)
         return values[0] if values else None
 
     def whole(self, keyword: str) -> int:
@@ -130,62 +121,6 @@ def missing(keyword: str) -> ReadError:
     return ReadError(f"{name_of(keyword)} is missing: export the original CT series again.", code="missing_tag")
 
 
-def name_of(keyword: str) -> str:
-    """An element as a person finds it in the standard: ``(0028,0030) Pixel Spacing``."""
-    tag = Tag(tag_for_keyword(keyword) or 0)
-    return f"({tag.group:04X},{tag.element:04X}) {dictionary_description(tag)}"
-
-
-def numbers_of(header: Dataset, keyword: str) -> tuple[float, ...]:
-    """All values of an element as finite numbers; empty where absent.
-
-    Raises
-    ------
-    ReadError
-        Code ``bad_tag``.
-    """
-    return _numbers(_text(header, keyword), keyword)
-
-
-def _numbers(text: str, keyword: str) -> tuple[float, ...]:
-    if not text.strip():
-        return ()
-    try:
-        values = tuple(float(part) for part in text.split("\\"))
-    except ValueError:
-        values = (float("nan"),)
-    if not all(abs(value) < 1e12 for value in values):
-        raise ReadError(f"{name_of(keyword)} is not a number: export the original series again.", code="bad_tag")
-    return values
-
-
-@lru_cache(maxsize=256)
-def _tag(keyword: str) -> BaseTag:
-    return Tag(keyword)
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    try:
-        raw = header.get_item(_tag(keyword))
-        if isinstance(raw, RawDataElement) and raw.value:
-            # pydicom's conversion takes most of the time of reading a header; plain ASCII and US need none.
-            if raw.VR in _ASCII:
-                return raw.value.decode("latin-1").strip(" \0")
-            if raw.VR in ("US", "SS") and len(raw.value) == 2:
-                order: Literal["little", "big"] = "little" if raw.is_little_endian else "big"
-                return str(int.from_bytes(raw.value, order, signed=raw.VR == "SS"))
-        value: Any = header.get(keyword)
-    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, struct.error) as error:
-        raise ReadError(f"{name_of(keyword)} cannot be read: export the series again.", code="bad_tag") from error
-    if isinstance(value, DataElement):
-        value = value.value
-    if value is None:
-        return ""
-    if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue":
-        return "\\".join(str(part) for part in value)
-    return str(value)
-
-
 def parse(content: bytes, max_bytes: int = 2 << 30) -> Instance:
     """The header of a DICOM file, with or without the 128-byte preamble (PS3.10, section 7.1).
 
@@ -200,21 +135,83 @@ def parse(content: bytes, max_bytes: int = 2 << 30) -> Instance:
     """
     if _DEFLATED in content[:1024]:
         content = _inflated(content, max_bytes)
+    try:
+        return _walked(content)
+    except NotUnderstoodError:
+        return _read_by_pydicom(content)
+
+
+def _walked(content: bytes) -> Instance:
+    at, syntax = _meta(content)
+    if syntax is None:
+        # A data set on its own: explicit where the first element is followed by a VR (PS3.5, annex A).
+        implicit, little = not content[at + 4 : at + 6].isalpha(), content[at : at + 1] != b"\0"
+    else:
+        implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    header, pixels_at, length = walk(content, at, implicit, little)
+    if pixels_at is None:
+        raise NotUnderstoodError
+    return Instance(content, header, None, syntax, pixels_at, length)
+
+
+def _meta(content: bytes) -> tuple[int, UID | None]:
+    """(where the data set starts, its transfer syntax) from the file meta information (PS3.10, 7.1)."""
+    at = 132 if content[128:132] == b"DICM" else 0
+    syntax: UID | None = None
+    while content[at : at + 2] == b"\x02\0":
+        vr, short = content[at + 4 : at + 6], int.from_bytes(content[at + 6 : at + 8], "little")
+        start, length = at + 8, short
+        if vr == b"OB":
+            start, length = at + 12, int.from_bytes(content[at + 8 : at + 12], "little")
+        elif vr not in (b"UL", b"UI", b"SH", b"AE", b"LO"):
+            raise NotUnderstoodError
+        if content[at + 2 : at + 4] == b"\x10\0":
+            # Without a check, whose warning would quote the value.
+            syntax = UID(content[start : start + length].decode("latin-1").rstrip("\0 "), config.IGNORE)
+        at = start + length
+    if syntax is None and at:
+        raise NotUnderstoodError
+    return at, syntax
+
+
+def _read_by_pydicom(content: bytes) -> Instance:
     stream = io.BytesIO(content)
     try:
-        header = dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS, force=True)
+        # pydicom's warnings quote the values that it dislikes, and those can be a patient's name.
+        with config.disable_value_validation():
+            dataset = dcmread(stream, stop_before_pixels=True, specific_tags=[*KEYWORDS, *GROUPS], force=True)
+            groups = _groups(dataset)
     except Exception as error:  # pydicom lets many kinds through on damaged files
         if _claims_ct(content):
             raise ReadError(_CUT_SHORT, code="truncated") from error
         raise NotDicom from error
-    if not len(header):
+    if not len(dataset):
         raise NotDicom
-    syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
-    implicit, little = header.original_encoding
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    implicit, little = dataset.original_encoding
     at, length = _pixels(content, stream.tell(), bool(implicit), bool(little))
     if at is None and _claims_ct(content):
         raise ReadError(_CUT_SHORT, code="truncated")
-    return Instance(content, header, syntax, at, length, not little)
+    return Instance(content, _with_shared(header_of(dataset, bool(little)), groups), groups, syntax, at, length)
+
+
+def _with_shared(header: Header, groups: tuple[list[Dataset], list[Dataset]] | None) -> Header:
+    """The header with what an Enhanced object says once for all frames, such as the kernel (C.8.15.3.3)."""
+    if groups is None:
+        return header
+    shared = first_items(groups[0], header.little_endian)
+    elements = {tag: value for part in shared for tag, value in part.elements.items()}
+    return Header({**elements, **header.elements}, header.little_endian)
+
+
+def first_items(groups: Iterable[Dataset], little_endian: bool) -> list[Header]:
+    """The first item of every functional group macro."""
+    return [header_of(e.value[0], little_endian) for group in groups for e in group if e.VR == "SQ" and e.value]
+
+
+def _groups(dataset: Dataset) -> tuple[list[Dataset], list[Dataset]] | None:
+    shared, per_frame = (list(dataset.get(keyword) or []) for keyword in GROUPS)
+    return (shared, per_frame) if per_frame else None
 
 
 def _inflated(content: bytes, max_bytes: int) -> bytes:
@@ -222,12 +219,15 @@ def _inflated(content: bytes, max_bytes: int) -> bytes:
     if len(content) < 144:
         raise NotDicom
     start = 144 + int(struct.unpack_from("<I", content, 140)[0])
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:], max_bytes + 1)
+        body = unpacker.decompress(content[start:], max_bytes + 1)
     except zlib.error as error:
         raise ReadError(_CUT_SHORT, code="truncated") from error
     if len(body) > max_bytes:
         raise ReadError("A deflated image unpacks to more than the limit: export it uncompressed.", code="too_large")
+    if not unpacker.eof:
+        raise ReadError(_CUT_SHORT, code="truncated")
     syntax = ExplicitVRLittleEndian.encode() + b"\0"
     return bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0x10, b"UI", len(syntax)) + syntax + body
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from htcore.dicom.geometry import thickness_of
@@ -14,7 +15,8 @@ from htcore.settings import Settings
 from htcore.types import FloatArray, Volume
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_UNIT_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
+# Metres, millimetres and micrometres (nifti1.h, NIFTI_UNITS).
+_MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 _INT16 = np.iinfo(np.int16)
 
 
@@ -30,39 +32,57 @@ def read_nifti(content: bytes, settings: Settings) -> tuple[Volume, bool]:
     """
     image = _open(content)
     shape = image.shape
-    spatial = tuple(int(n) for n in shape[:3])
-    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(spatial) < 1:
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape[:3]) < 1:
         raise ReadError("The NIfTI is not one 3-D volume: give a single volume.", code="not_3d")
-    if int(np.prod(spatial, dtype=np.int64)) * 2 > settings.max_volume_bytes:
+    spatial = int(shape[0]), int(shape[1]), int(shape[2])
+    # Python's own integers: the product of three 64-bit dimensions does not fit numpy's.
+    if math.prod(spatial) * 2 > settings.max_volume_bytes:
         raise ReadError("The NIfTI declares more voxels than the limit: give one head CT.", code="too_large")
-    hu, affine = _upright(_hounsfield(image).reshape(spatial), _affine(image))
+    hu, affine = _upright(_hounsfield(_stored(content, image, spatial), image), _affine(image))
     affines = _slice_affines(affine, hu.shape[0])
     volume = Volume(hu, affines, thickness_of([None] * hu.shape[0], affines))
     return volume, b"SIMULATED" in image.header["descrip"].item().upper()
 
 
 def _open(content: bytes) -> nibabel.Nifti1Image:
+    if content[344:348] == b"ni1\x00":
+        message = "This is half of a pair of .hdr and .img files, which are not read: convert it to one .nii file."
+        raise ReadError(message, code="undecodable")
     kind = nibabel.Nifti2Image if content[4:8] == b"n+2\x00" else nibabel.Nifti1Image
     try:
         return kind.from_bytes(content)
-    except (ImageFileError, HeaderDataError, OSError, ValueError, EOFError) as error:
+    except Exception as error:  # nibabel lets many kinds through on damaged headers
         raise ReadError("The NIfTI header is damaged: export it again.", code="undecodable") from error
 
 
-def _hounsfield(image: nibabel.Nifti1Image) -> NDArray[np.int16]:
-    try:
-        values = np.asanyarray(image.dataobj)
-    except (OSError, ValueError, EOFError, HeaderDataError) as error:
-        raise ReadError("The NIfTI is cut short: copy or export it again.", code="truncated") from error
-    if values.dtype.kind not in "iuf":
+def _stored(content: bytes, image: nibabel.Nifti1Image, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """The stored values, shape (i, j, k) as in the file; a view, so that a lie in the header takes no memory."""
+    proxy: Any = image.dataobj
+    dtype: np.dtype[Any] = proxy.dtype
+    offset = int(proxy.offset)
+    if dtype.kind not in "iuf":
         raise ReadError("The NIfTI holds no plain numbers: give the CT in Hounsfield units.", code="undecodable")
-    if values.dtype == np.int16:
-        return np.asarray(values, dtype=np.int16)
-    if values.dtype.kind == "f":
+    if offset < 0 or len(content) - offset < math.prod(shape) * dtype.itemsize:
+        raise ReadError("The NIfTI is cut short: copy or export it again.", code="truncated")
+    return np.frombuffer(content, dtype, math.prod(shape), offset).reshape(shape, order="F")
+
+
+def _hounsfield(stored: NDArray[Any], image: nibabel.Nifti1Image) -> NDArray[np.int16]:
+    proxy: Any = image.dataobj
+    slope, intercept = float(proxy.slope), float(proxy.inter)
+    if stored.dtype.kind != "f" and (slope, intercept) == (1.0, 0.0):
+        return np.asarray(
+            stored if stored.dtype == np.int16 else np.clip(stored, _INT16.min, _INT16.max), dtype=np.int16
+        )
+    out = np.empty(stored.shape, dtype=np.int16, order="F")
+    # Plane by plane: float64 of a whole volume is four times its size.
+    for k in range(stored.shape[2]):
+        with np.errstate(all="ignore"):
+            values = stored[..., k].astype(np.float64) * slope + intercept
         if not np.isfinite(values).all():
             raise ReadError("The NIfTI holds values that are not finite: export it again.", code="not_finite")
-        values = np.rint(values)
-    return np.asarray(np.clip(values, _INT16.min, _INT16.max), dtype=np.int16)
+        out[..., k] = np.clip(np.rint(values), _INT16.min, _INT16.max)
+    return out
 
 
 def _affine(image: nibabel.Nifti1Image) -> FloatArray:
@@ -73,7 +93,8 @@ def _affine(image: nibabel.Nifti1Image) -> FloatArray:
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise ReadError("The NIfTI affine is singular: convert the study again.", code="no_orientation")
-    scale = _UNIT_MM.get(str(header.get_xyzt_units()[0]), 1.0)  # type: ignore[no-untyped-call]
+    # The three low bits name the unit of length; any other value is as silent as 0.
+    scale = _MM_OF_UNIT.get(int(header["xyzt_units"]) & 0x07, 1.0)
     return np.asarray(np.diag([scale, scale, scale, 1.0]) @ _RAS_TO_LPS @ affine)
 
 

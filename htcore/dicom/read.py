@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,6 @@ from numpy.typing import NDArray
 from htcore.dicom.find import Found, Source, find
 from htcore.dicom.geometry import affines_of, same_position, sort_planes, thickness_of
 from htcore.dicom.instance import Instance, NotDicom, parse
-from htcore.dicom.nifti import read_nifti
 from htcore.dicom.pixels import hounsfield
 from htcore.dicom.planes import Plane
 from htcore.dicom.series import Series, choose, contrast_of, group, reason, records
@@ -61,11 +62,16 @@ def read_study(source: Source, settings: Settings | None = None) -> tuple[Volume
 
 def _parse(found: Found, settings: Settings) -> list[Instance]:
     out: list[Instance] = []
+    room = settings.max_upload_bytes
     while found.dicom:
+        content = found.dicom.pop()
         try:
-            out.append(parse(found.dicom.pop(), settings.max_upload_bytes))
+            out.append(parse(content, min(room, settings.max_zip_ratio * len(content))))
         except NotDicom:
             found.left_out["damaged DICOM"] += 1
+            continue
+        # A deflated file is larger in memory than the one that was counted.
+        room -= len(out[-1].content)
     return out[::-1]
 
 
@@ -76,11 +82,12 @@ def _from_dicom(instances: list[Instance], found: Found, settings: Settings) -> 
         if entry is not chosen:
             found.left_out[reason(entry, chosen)] += len(entry.instances)
     planes = sort_planes(chosen.planes)
-    hu = hounsfield(planes, settings)
+    hu, inferred = hounsfield(planes, settings)
     planes, hu = _without_doubles(planes, hu, found.left_out)
     affines = affines_of(planes)
     volume = Volume(hu, affines, thickness_of([plane.thickness_mm for plane in planes], affines))
-    return volume, _receipt(volume, chosen, records(series, chosen), found)
+    receipt = _receipt(volume, chosen, records(series, chosen), found)
+    return volume, replace(receipt, inferred_intercept=inferred)
 
 
 def _without_doubles(
@@ -120,6 +127,9 @@ def _receipt(volume: Volume, chosen: Series, found_series: tuple[SeriesRecord, .
 
 
 def _from_nifti(found: Found, settings: Settings) -> tuple[Volume, StudyReceipt]:
+    # nibabel takes a third of a second to import, and most studies are DICOM.
+    from htcore.dicom.nifti import read_nifti
+
     volume, simulated = read_nifti(found.nifti[0], settings)
     record = SeriesRecord(number=1, modality="CT", n_images=volume.shape[0], chosen=True, reason="the only volume")
     return volume, StudyReceipt(
@@ -138,7 +148,9 @@ def _left_out(found: Found) -> tuple[LeftOut, ...]:
 
 def _digest(volume: Volume) -> str:
     """Of the values and their place, so that one scan has one digest however it was packed."""
+    with ThreadPoolExecutor() as pool:
+        slices = pool.map(lambda pixels: hashlib.sha256(pixels.data).digest(), np.ascontiguousarray(volume.hu))
+        digest = hashlib.sha256(b"".join(slices))
     # Adding 0.0 makes -0.0 and 0.0 the same bytes.
-    digest = hashlib.sha256(np.ascontiguousarray(volume.hu).data)
     digest.update((np.round(volume.affines, 4) + 0.0).tobytes())
     return digest.hexdigest()

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
 from htcore.dicom.geometry import same_position, sort_planes
 from htcore.dicom.instance import Instance
+from htcore.dicom.labels import contrast_of, exclusion, is_derived, is_elsewhere, is_sharp, modality_of
 from htcore.dicom.planes import Plane, planes_of
 from htcore.errors import ReadError, RefusedError
 from htcore.types import SeriesRecord
 
+__all__ = ["ENOUGH_SLICES", "Series", "choose", "contrast_of", "group", "is_sharp", "reason", "records"]
+
 # A head CT has 20 slices and more; fewer are a scout, a sample or a cut. The quality gate uses the same number.
 ENOUGH_SLICES = 8
+# An adult head from chin to vertex is about 22 cm high: what covers more is head with neck, spine or trunk.
+HEAD_HEIGHT_MM = 220.0
 # Planes whose normals differ by less than 0.6 degrees belong together: rounding, not another reconstruction.
 _SAME_DIRECTION = 0.01
 _SAME_SPACING = 1e-3
 # Axial within 45 degrees: gantries tilt up to 30.
 _AXIAL_COSINE = 0.7
-_PROJECTIONS = ("MIP", "MAXIP", "MINIP", "PROJECTION IMAGE", "AVERAGE", "VOLUME RENDERING", "VRT", "PERFUSION")
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-# Kernels that sharpen for bone and lung: GE names them, Siemens numbers (H60 and above, Br59 …), Philips letters.
-_SHARP = re.compile(r"BONE|LUNG|EDGE|SHARP|DETAIL|^[HBUJ][A-Z]?(5[5-9]|[6-9]\d)|^(YD|YE|E|FC(3\d|5\d|8\d))$")
-_CONTRAST = re.compile(r"CONTRAST|\bCTA\b|ANGIO|\+ ?C\b|\bC\+|PERFUSION|\bCTP\b|\bPOST\b")
-_PLAIN = re.compile(r"WITHOUT|W/?O\b|NON[- ]?CON|NO CONTRAST|PLAIN|NATIVE|UNENHANCED")
+# What may tell apart two scans of one place that share a series, in the order in which it is tried.
+_PARTING = (
+    "AcquisitionNumber",
+    "ConvolutionKernel",
+    "SliceThickness",
+    "ContrastBolusAgent",
+    "ImageType",
+    "AcquisitionTime",
+)
 
 
 @dataclass(eq=False)
@@ -45,9 +53,26 @@ class Series:
         """The first instance, which speaks for the series."""
         return self.instances[0]
 
+    @cached_property
+    def ordered(self) -> list[Plane]:
+        """The planes from the feet to the head."""
+        return sort_planes(self.planes)
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether one place was scanned more than once with different results: perfusion, or scans that got mixed."""
+        return any(same_position(a, b) and _digest(a) != _digest(b) for a, b in pairwise(self.ordered))
+
+    @cached_property
+    def coverage_mm(self) -> float:
+        """Extent along the normal up to a head's height; beyond it, less by what is more."""
+        first, last = self.ordered[0], self.ordered[-1]
+        extent = float((last.position - first.position) @ first.normal)
+        return min(extent, 2 * HEAD_HEIGHT_MM - extent)
+
 
 def group(instances: list[Instance]) -> list[Series]:
-    """Series by (0020,000E), split further by what cannot form one volume: orientation, size, spacing.
+    """Series by (0020,000D) and (0020,000E), split further by what cannot form one volume: orientation, size, spacing.
 
     Raises
     ------
@@ -55,11 +80,12 @@ def group(instances: list[Instance]) -> list[Series]:
         Code ``two_patients``.
     """
     _check_one_patient(instances)
-    by_uid: dict[tuple[str, str | None], list[Instance]] = {}
+    by_uid: dict[tuple[str, str, str | None], list[Instance]] = {}
     for instance in instances:
-        by_uid.setdefault((instance.text("SeriesInstanceUID"), _excluded(instance)), []).append(instance)
+        key = instance.text("StudyInstanceUID"), instance.text("SeriesInstanceUID"), exclusion(instance)
+        by_uid.setdefault(key, []).append(instance)
     out: list[Series] = []
-    for (_, excluded), members in by_uid.items():
+    for (_, _, excluded), members in by_uid.items():
         if excluded is not None:
             out.append(Series(members, excluded=excluded))
         else:
@@ -68,30 +94,20 @@ def group(instances: list[Instance]) -> list[Series]:
 
 
 def _check_one_patient(instances: list[Instance]) -> None:
-    ids = {instance.text("PatientID").strip() for instance in instances} - {""}
-    births = {instance.text("PatientBirthDate").strip() for instance in instances} - {""}
-    names = {" ".join(instance.text("PatientName").upper().replace("^", " ").split()) for instance in instances} - {""}
-    if len(ids) > 1 or len(births) > 1 or (not ids and len(names) > 1):
+    """One ID and one date of birth; names count where the ID is silent, since spellings of one person's name differ."""
+    ids: set[str] = set()
+    births: set[str] = set()
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for instance in instances:
+        patient = instance.text("PatientID").strip()
+        ids.add(patient)
+        births.add(instance.text("PatientBirthDate").strip())
+        names[patient != ""].add(" ".join(instance.text("PatientName").upper().replace("^", " ").split()))
+    with_id, without = names[True] - {""}, names[False] - {""}
+    strangers = without - with_id if with_id else len(without) > 1
+    if len(ids - {""}) > 1 or len(births - {""}) > 1 or strangers:
         message = "The images belong to two patients or more: give the study of one patient."
         raise ReadError(message, code="two_patients")
-
-
-def _excluded(instance: Instance) -> str | None:
-    """Why an instance can be no slice of a CT volume, or ``None``."""
-    kind = instance.image_type
-    if instance.pixels_at is None and not instance.text("Rows"):
-        return "no image"
-    if instance.modality != "CT":
-        return f"not CT but {instance.modality or 'of unknown modality'}"
-    if instance.text("SOPClassUID").startswith(_SECONDARY_CAPTURE) or "SCREEN SAVE" in kind:
-        return "secondary capture"
-    if "LOCALIZER" in kind or "SCOUT" in kind:
-        return "localizer"
-    if any(word in part for part in kind for word in _PROJECTIONS if part == word or len(word) > 4):
-        return "projection or map, not slices"
-    if instance.number("SamplesPerPixel") not in (None, 1.0):
-        return "colour image"
-    return None
 
 
 def _split(members: list[Instance]) -> list[Series]:
@@ -110,7 +126,7 @@ def _split(members: list[Instance]) -> list[Series]:
             home.planes.append(plane)
             if not home.instances or home.instances[-1] is not instance:
                 home.instances.append(instance)
-    return [part for series in out for part in _split_repeats(series)]
+    return [part for series in out for part in _part(series)]
 
 
 def _fits(first: Plane, plane: Plane) -> bool:
@@ -122,45 +138,26 @@ def _fits(first: Plane, plane: Plane) -> bool:
     )
 
 
-def _split_repeats(series: Series) -> list[Series]:
-    """Part a series that scanned the same places more than once (two acquisitions, perfusion) by acquisition."""
-    planes = sort_planes(series.planes)
-    doubled = any(same_position(a, b) for a, b in pairwise(planes))
-    by_acquisition: dict[str, Series] = {}
-    for plane in series.planes:
-        part = by_acquisition.setdefault(plane.instance.text("AcquisitionNumber"), Series())
-        part.planes.append(plane)
-        part.instances.append(plane.instance)
-    if doubled and len(by_acquisition) > 1 and not _identical(planes):
-        return list(by_acquisition.values())
-    return [Series(series.instances, planes)]
-
-
-def _identical(planes: list[Plane]) -> bool:
-    """Whether all planes at one position carry the same stored bytes."""
-    return all(_digest(a) == _digest(b) for a, b in pairwise(planes) if same_position(a, b))
+def _part(series: Series) -> list[Series]:
+    """Part a series that scanned the same places more than once by the first tag that leaves no place twice."""
+    if not series.repeats:
+        return [series]
+    for keyword in _PARTING:
+        parts: dict[str, Series] = {}
+        for plane in series.planes:
+            part = parts.setdefault(plane.instance.text(keyword), Series())
+            part.planes.append(plane)
+            if not part.instances or part.instances[-1] is not plane.instance:
+                part.instances.append(plane.instance)
+        if len(parts) > 1 and not any(part.repeats for part in parts.values()):
+            return list(parts.values())
+    return [series]
 
 
 def _digest(plane: Plane) -> bytes:
     instance = plane.instance
     start = instance.pixels_at or 0
-    return hashlib.sha256(memoryview(instance.content)[start:]).digest() + bytes([plane.frame % 256])
-
-
-def is_sharp(kernel: str) -> bool:
-    """Whether a reconstruction kernel's name is known as one for bone or lung."""
-    return _SHARP.search(kernel.strip().upper()) is not None
-
-
-def contrast_of(instance: Instance) -> str | None:
-    """The contrast agent by (0018,0010), or a series description that says so; ``None`` for a plain scan."""
-    agent = instance.text("ContrastBolusAgent").strip()
-    if agent and not re.fullmatch(r"(?i)no(ne)?|n|without.*|0", agent):
-        return agent
-    description = instance.text("SeriesDescription").upper()
-    if _CONTRAST.search(description) and not _PLAIN.search(description):
-        return "by the series description"
-    return None
+    return hashlib.sha256(memoryview(instance.content)[start:]).digest() + plane.frame.to_bytes(4, "big")
 
 
 # In order of weight; each with the words for a series that fails where the chosen one passes.
@@ -168,13 +165,19 @@ _RULES: tuple[tuple[Callable[[Series], bool], str], ...] = (
     (lambda s: abs(float(s.planes[0].normal[2])) > _AXIAL_COSINE, "not axial"),
     (lambda s: len(s.planes) >= ENOUGH_SLICES, f"fewer than {ENOUGH_SLICES} slices"),
     (lambda s: contrast_of(s.head) is None, "with contrast agent"),
-    (lambda s: s.head.image_type[:1] != ("DERIVED",), "derived, not original"),
+    (lambda s: not s.repeats, "the same places scanned again and again"),
+    (lambda s: not is_elsewhere(s.head), "another part of the body"),
+    (lambda s: not is_derived(s.head), "derived, not original"),
     (lambda s: not is_sharp(s.head.text("ConvolutionKernel")), "sharp kernel"),
 )
+# These make a series a candidate for the score; the kernel is a matter of taste beside them.
+_CANDIDATE = _RULES[:-1]
 
 
 def choose(series: list[Series]) -> Series:
-    """The series to score: axial, enough slices, plain, original, soft kernel, widest coverage, most slices.
+    """The series to score: axial, enough slices, plain, head, original, soft kernel, widest coverage, most slices.
+
+    Where two are equal in all of this the earlier acquisition wins; the order of files never decides.
 
     Raises
     ------
@@ -182,16 +185,20 @@ def choose(series: list[Series]) -> Series:
         Code ``not_ct`` where there are images but none of CT, ``no_slices`` where CT is there without a series of
         slices.
     ReadError
-        Where the only CT series lack an element that is needed; code ``no_dicom`` where there is no image at all.
+        Code ``several_studies`` where two examinations or more hold a plain head CT: which of them is meant nobody
+        but the sender knows. Where the only CT series lack an element that is needed, its error; code ``no_dicom``
+        where there is no image at all.
     """
     usable = [entry for entry in series if entry.excluded is None]
+    candidates = [entry for entry in usable if all(rule(entry) for rule, _ in _CANDIDATE)]
+    if len({entry.head.text("StudyInstanceUID") for entry in candidates}) > 1:
+        message = "There are plain head CTs of two examinations or more: give the one that is to be scored."
+        raise ReadError(message, code="several_studies")
     if usable:
-        return max(usable, key=_rank)
-    broken = [entry for entry in series if entry.error is not None]
+        return min(usable, key=_rank)
+    broken = [entry.error for entry in series if entry.error is not None]
     if broken:
-        error = broken[0].error
-        if error is not None:
-            raise error
+        raise broken[0]
     if any(entry.head.modality == "CT" and entry.excluded != "no image" for entry in series):
         message = "There is no series of axial slices, only localizers, captures or projections: export the original."
         raise RefusedError(message, code="no_slices")
@@ -201,10 +208,17 @@ def choose(series: list[Series]) -> Series:
     raise RefusedError("The study is not CT: a plain head CT is needed.", code="not_ct")
 
 
-def _rank(series: Series) -> tuple[tuple[bool, ...], int, int]:
-    planes = sort_planes(series.planes)
-    extent = float((planes[-1].position - planes[0].position) @ planes[0].normal)
-    return tuple(rule(series) for rule, _ in _RULES), round(extent / 10), len(planes)
+def _rank(series: Series) -> tuple[tuple[bool, ...], int, int, str, str, str, bytes]:
+    """Smaller is better. Coverage counts in whole centimetres, so that half a slice does not outweigh the spacing."""
+    return (
+        tuple(not rule(series) for rule, _ in _RULES),
+        -round(series.coverage_mm / 10),
+        -len(series.planes),
+        min(instance.text("AcquisitionTime") for instance in series.instances),
+        min(instance.text("AcquisitionNumber").rjust(12) for instance in series.instances),
+        series.head.text("SeriesInstanceUID"),
+        _digest(series.ordered[0]),
+    )
 
 
 def records(series: list[Series], chosen: Series) -> tuple[SeriesRecord, ...]:
@@ -212,7 +226,7 @@ def records(series: list[Series], chosen: Series) -> tuple[SeriesRecord, ...]:
     return tuple(
         SeriesRecord(
             number=number,
-            modality=entry.head.modality,
+            modality=modality_of(entry.head),
             n_images=len(entry.planes) or len(entry.instances),
             chosen=entry is chosen,
             reason=reason(entry, chosen),
@@ -230,4 +244,6 @@ def reason(entry: Series, chosen: Series) -> str:
     for rule, words in _RULES:
         if rule(chosen) != rule(entry):
             return words
+    if _rank(entry)[:3] == _rank(chosen)[:3]:
+        return "equal to the chosen series and later"
     return "less coverage or fewer slices than the chosen series"

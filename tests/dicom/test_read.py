@@ -236,8 +236,6 @@ def test_truncated_file(tmp_path: Path, kept: int) -> None:
 @pytest.mark.parametrize(
     ("tag", "code"),
     [
-        ("RescaleSlope", "missing_rescale"),
-        ("RescaleIntercept", "missing_rescale"),
         ("ImagePositionPatient", "missing_tag"),
         ("ImageOrientationPatient", "missing_tag"),
         ("PixelSpacing", "missing_tag"),
