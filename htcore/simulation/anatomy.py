@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from htcore.simulation.atlas import STEP_MM, Atlas, Field, smooth_noise
+from htcore.simulation.atlas import STEP_MM, Atlas, Field, sheet_distance, smooth_noise, soft_edge
+from htcore.simulation.mimics import Mimics, calcify, draw_mimics, old_damage, tumour
 
+_GYRUS_VOXELS = 1.7
+"""Correlation of the sulcal pattern: a sulcus about every 15 mm along the surface."""
+_RIBBON_MM = 2.6
 WARP_STEP = 5
 """Atlas voxels between the nodes of the warp."""
 
@@ -22,16 +26,12 @@ class PersonParameters:
     warp_mm: float
     atrophy: float
     leukoaraiosis: float
-    ventricle_asymmetry_mm: float
+    bend_mm: float
     grey_hu: float
     white_hu: float
     csf_hu: float
     skull_mm: float
-    calcified_choroid: bool
-    calcified_ganglia: bool
-    old_infarcts: int
-    lacunes: int
-    tumour: bool
+    mimics: Mimics
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,77 +56,79 @@ class Head:
 def draw_person(rng: np.random.Generator, atrophy: float, leukoaraiosis: float) -> PersonParameters:
     """Draw a head that shows the given age-related changes."""
     size = rng.normal(0.925, 0.03)
-    sx, sy, sz = (float(np.clip(size + rng.normal(0, 0.02), 0.84, 1.02)) for _ in range(3))
+    sx, sy, sz = (float(np.clip(size + more + rng.normal(0, 0.025), 0.84, 1.04)) for more in (0.02, 0.0, 0.0))
     white = float(rng.normal(29.4, 1.4))
     return PersonParameters(
         scale=(sx, sy, sz),
-        warp_mm=float(rng.uniform(1.5, 3.5)),
+        warp_mm=float(rng.uniform(2.0, 4.2)),
         atrophy=atrophy,
         leukoaraiosis=leukoaraiosis,
-        ventricle_asymmetry_mm=float(rng.normal(0, 0.8)),
+        bend_mm=float(rng.normal(0, 1.5)),
         grey_hu=white + float(rng.normal(8.4, 0.9)),
         white_hu=white,
         csf_hu=float(rng.uniform(4, 11)),
-        skull_mm=float(rng.uniform(5.0, 8.0)),
-        calcified_choroid=bool(rng.random() < 0.5),
-        calcified_ganglia=bool(rng.random() < 0.12),
-        old_infarcts=int(rng.random() < 0.12),
-        lacunes=int(rng.poisson(0.3 + 1.2 * leukoaraiosis)),
-        tumour=bool(rng.random() < 0.02),
+        skull_mm=float(rng.uniform(4.3, 7.3)),
+        mimics=draw_mimics(rng),
     )
 
 
 def build_head(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> Head:
     """Turn parameters into tissue: sulci, ventricles, white-matter change, distractors, skull and warp."""
-    x, y, z = atlas.axes()
+    x, _, _ = atlas.axes()
     csf, white = _cortex(rng, person, atlas)
-    side = np.where(x < 0, 1.0, -1.0).astype(np.float32) * np.float32(person.ventricle_asymmetry_mm)
-    widen = np.float32(-0.6 + 5.5 * person.atrophy**1.5) + side
-    csf = np.maximum(csf, _soft((widen + 0.25 * smooth_noise(rng, 4.0) - atlas.ventricle) / 1.0))
+    fluid, widen = old_damage(rng, person.mimics, atlas)
+    widen += np.where(x < 0, 1.0, -1.0).astype(np.float32) * np.float32(person.mimics.ventricle_asymmetry_mm)
+    widen += np.float32(-0.6 + 8.5 * person.atrophy**1.4)
+    csf = np.maximum(csf, soft_edge(widen + 0.4 * smooth_noise(rng, 4.0) - atlas.ventricle))
     tissue = person.grey_hu + (person.white_hu - person.grey_hu) * white
     tissue -= _leukoaraiosis(rng, person, atlas, white)
-    tissue += 0.9 * smooth_noise(rng, 2.0)
-    csf = np.maximum(csf, _old_damage(rng, person, atlas, csf))
-    if person.tumour:
-        tissue += _tumour(rng, atlas)
+    tissue += patches(rng)
+    if person.mimics.tumour:
+        tissue += tumour(rng, atlas, white)
+    csf = np.maximum(csf, fluid)
     tissue = tissue * (1 - csf) + person.csf_hu * csf
-    _midline_and_sinuses(tissue, csf, atlas, rng)
-    _calcify(tissue, rng, person, atlas)
-    skull = np.clip(person.skull_mm + 1.4 * smooth_noise(rng, 8.0) + 0.5 * smooth_noise(rng, 3.0), 2.5, 12)
-    skull = np.where((z < -20) & (y < 30), skull + 1.5 * np.abs(smooth_noise(rng, 3.0)), skull)
+    _vessels(tissue, rng, atlas)
+    _dura(tissue, atlas, rng)
+    calcify(tissue, rng, person.mimics, atlas)
+    sinus = _frontal_sinus(rng, atlas)
+    skull = np.where(sinus, np.float32(2.2), _skull(rng, person, atlas))
     return Head(
         person.scale,
         tissue.astype(np.float32),
         white,
         csf.astype(np.float32),
         float(0.3 + 2.2 * person.atrophy),
-        skull.astype(np.float32),
-        _face(rng, atlas),
+        skull,
+        _face(rng, atlas, sinus),
         _warp(rng, person, atlas),
     )
 
 
-def _soft(value: Field) -> Field:
-    return np.asarray(np.clip(value * 0.5 + 0.5, 0, 1), dtype=np.float32)
+def patches(rng: np.random.Generator) -> Field:
+    """HU by which tissue differs from place to place without disease."""
+    return np.asarray(0.8 * smooth_noise(rng, 2.0) + 0.5 * smooth_noise(rng, 8.0), dtype=np.float32)
 
 
 def _cortex(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> tuple[Field, Field]:
-    """Shares of fluid and of white matter: the average brain sharpened by this person's own sulci.
+    """Shares of fluid and of white matter: the average brain sharpened by this person's own gyri.
 
-    Sulci are the zero sheets of noise that is constant along the way to the skull, so that they cut inwards.
+    Sulci are the zero sheets of noise that is constant along the way to the skull, so that they cut inwards; the
+    cortex is a ribbon of ``_RIBBON_MM`` beside them and under the skull.
     """
-    pattern = (smooth_noise(rng, 3.0) + 0.25 * smooth_noise(rng, 8.0)).ravel()[atlas.nearest]
-    sheet_mm = np.abs(pattern + 0.35 * smooth_noise(rng, 2.5)) * 5.0
+    sheet_mm = sheet_distance(rng, _GYRUS_VOXELS).ravel()[atlas.nearest] + 0.6 * smooth_noise(rng, 2.0)
     depth = -atlas.envelope
-    reach = 10.0 + 4.0 * smooth_noise(rng, 6.0)
+    varied = smooth_noise(rng, 6.0)
+    reach = 15.0 + 4.5 * varied
     cerebrum = atlas.axes()[2] > -22
-    in_shell = _soft((reach - depth) / 3.0) * cerebrum
-    width = np.float32(0.5 + 2.0 * person.atrophy)
-    own = _soft((width - sheet_mm + 0.4) / 1.2) * in_shell
-    average = np.clip(atlas.csf * (1.0 + 1.2 * person.atrophy), 0, 1)
+    in_shell = soft_edge((reach - depth) / 3.0) * cerebrum
+    width = np.float32(0.1 + 1.1 * person.atrophy) + np.float32(0.35) * varied
+    own = soft_edge((width - sheet_mm + 0.6) / 0.9) * in_shell
+    average = np.clip((atlas.csf - 0.1) * (1.1 + 1.2 * person.atrophy), 0, 1)
     csf = np.maximum(average, 0.95 * own)
-    ribbon = _soft((3.4 - np.minimum(sheet_mm, depth)) / 1.6) * in_shell
-    white = np.clip((atlas.wm - 0.5) * 1.5 + 0.5, 0, 1) * (1 - 0.75 * ribbon)
+    ribbon = 1 - soft_edge((np.minimum(sheet_mm - np.maximum(width, 0), depth - 1.0) - _RIBBON_MM) / 1.3)
+    gyral = np.clip(2.6 * atlas.wm, 0, 1) * (1 - ribbon)
+    deep = np.clip((atlas.wm - 0.5) * 2.6 + 0.5, 0, 1)
+    white = deep + (gyral - deep) * in_shell
     return csf.astype(np.float32), white.astype(np.float32)
 
 
@@ -136,90 +138,87 @@ def _leukoaraiosis(rng: np.random.Generator, person: PersonParameters, atlas: At
     return np.asarray(8.0 * person.leukoaraiosis * near * patchy * white * (atlas.axes()[2] > -15), dtype=np.float32)
 
 
-def _ball(rng: np.random.Generator, atlas: Atlas, allowed: NDArray[np.bool_], radius_mm: float) -> Field:
-    """A rough soft-edged ball around a random allowed voxel, 0–1."""
-    seeds = np.flatnonzero(allowed)
-    sx, sy, sz = np.unravel_index(int(seeds[rng.integers(seeds.size)]), atlas.shape)
-    reach = int(radius_mm * 2.2 / STEP_MM) + 2
-    window = tuple(slice(max(0, int(s) - reach), int(s) + reach) for s in (sx, sy, sz))
-    x, y, z = (axis * 1.0 for axis in atlas.axes())
-    x, y, z = x[window[0]], y[:, window[1]], z[:, :, window[2]]
-    cx, cy, cz = (o + STEP_MM * int(s) for o, s in zip(atlas.origin, (sx, sy, sz), strict=True))
-    distance = np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2)
-    rough = ndimage.gaussian_filter(rng.standard_normal(distance.shape), 2.0) * 12
-    out = np.zeros(atlas.shape, dtype=np.float32)
-    out[window] = _soft(((radius_mm - distance) + 0.2 * radius_mm * rough) / 1.5)
-    return out
+def tentorium_height(x: Field, y: Field) -> Field:
+    """MNI z in mm of the tentorium: highest at the midline, falling to the sides and the back."""
+    lateral = np.abs(x)
+    return np.asarray(-18 - 0.22 * np.maximum(0, -60 - y) + 0.1 * np.maximum(0, 30 - lateral), dtype=np.float32)
 
 
-def _old_damage(rng: np.random.Generator, person: PersonParameters, atlas: Atlas, csf: Field) -> Field:
-    """Share of fluid left by old infarcts (wedges at the surface) and lacunes (deep)."""
-    out = np.zeros(atlas.shape, dtype=np.float32)
-    inside = (atlas.gm + atlas.wm > 0.6) & (csf < 0.5)
-    for _ in range(person.old_infarcts):
-        out = np.maximum(
-            out,
-            np.float32(rng.uniform(0.5, 0.9))
-            * _ball(rng, atlas, inside & (atlas.envelope > -14), float(rng.uniform(6, 17))),
-        )
-    deep = inside & (atlas.ventricle < 18) & (atlas.ventricle > 2) & (atlas.axes()[2] > -12)
-    for _ in range(person.lacunes):
-        out = np.maximum(out, np.float32(rng.uniform(0.4, 0.9)) * _ball(rng, atlas, deep, float(rng.uniform(2.0, 5.0))))
-    return out
-
-
-def _tumour(rng: np.random.Generator, atlas: Atlas) -> Field:
-    """HU added by a slightly dense mass in a lake of oedema that keeps to the white matter."""
-    seat = (atlas.wm > 0.7) & (atlas.envelope < -12) & (atlas.axes()[2] > -10)
-    state = rng.bit_generator.state
-    mass = _ball(rng, atlas, seat, float(rng.uniform(6, 13)))
-    rng.bit_generator.state = state
-    lake = _ball(rng, atlas, seat, float(rng.uniform(20, 32)))
-    return np.asarray(12.0 * mass - 9.0 * lake * atlas.wm, dtype=np.float32)
-
-
-def _midline_and_sinuses(tissue: Field, csf: Field, atlas: Atlas, rng: np.random.Generator) -> None:
-    """Falx and sagittal sinus, in place: sheets and channels that are denser than brain."""
+def _dura(tissue: Field, atlas: Atlas, rng: np.random.Generator) -> None:
+    """Falx, tentorium and venous sinuses, in place: sheets and channels that are a little denser than brain."""
     x, y, z = atlas.axes()
     middle = np.abs(x - np.float32(rng.normal(0, 0.8)))
-    fissure = (
-        (middle < 1.6) & (z > 12) & (atlas.envelope < 2) & (atlas.envelope > -38) & ~((y < 38) & (z < 30) & (y > -45))
-    )
-    tissue[fissure] = np.maximum(tissue[fissure], 0.4 * tissue[fissure] + 0.6 * rng.uniform(40, 52))
-    sinus = (np.abs(x) < 4) & (atlas.envelope > -5) & (atlas.envelope < 2) & (z > 5) & ((y < 0) | (z > 50))
-    tissue[sinus] = rng.uniform(44, 54)
+    near = (atlas.envelope < 2) & (atlas.envelope > -38)
+    falx = (middle < 1.6) & (z > 12) & near & ~((y < 38) & (z < 30) & (y > -45))
+    sheet = np.abs(z - tentorium_height(x, y)) < 1.3
+    tent = sheet & (y < -34) & (np.hypot(x, y + 34) > 22) & (atlas.envelope < 0)
+    for where, strength in ((falx, 0.6), (tent, 0.35)):
+        tissue[where] += strength * np.maximum(rng.uniform(40, 54) - tissue[where], 0)
+    blood = rng.uniform(40, 54)
+    superior = (np.abs(x) < 4) & (atlas.envelope > -5) & (atlas.envelope < 2) & (z > 5) & ((y < 0) | (z > 50))
+    straight = np.hypot(x, z - 2 - 0.36 * (y + 45)) < 2.2
+    straight = straight & (y < -42) & (atlas.envelope < 0)
+    transverse = (np.abs(z + 22) < 4.5) & (atlas.envelope > -5) & (atlas.envelope < 2) & (y < -50)
+    dominance = float(rng.uniform(-1, 1))
+    transverse = transverse & ((x * dominance > -20) | (np.abs(z + 22) < 2.0))
+    tissue[superior | straight | transverse] = blood
 
 
-def _calcify(tissue: Field, rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> None:
+def _vessels(tissue: Field, rng: np.random.Generator, atlas: Atlas) -> None:
+    """Basilar and both middle cerebral arteries with ordinary blood, in place."""
     x, y, z = atlas.axes()
-    spots = [((0.0, -30.0, 2.0), 2.6)] if rng.random() < 0.6 else []
-    if person.calcified_choroid:
-        spots += [((s * 23.0, -42.0, 10.0), float(rng.uniform(2.2, 4.0))) for s in (-1, 1)]
-    if person.calcified_ganglia:
-        spots += [((s * 19.0, 0.0, 0.0), float(rng.uniform(2.0, 4.0))) for s in (-1, 1)]
-    for (cx, cy, cz), radius in spots:
-        near = np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2) < radius
-        tissue[near] = rng.uniform(70, 170)
+    along = np.abs(x)
+    basilar = (np.hypot(x, y + 16) < 2.0) & (z > -36) & (z < -14)
+    middle = np.sqrt((z + 16 - 0.1 * along) ** 2 + (y - 2 - 0.15 * along) ** 2) < 1.9
+    tubes = basilar | (middle & (along > 8) & (along < 30))
+    tissue[tubes] = np.maximum(tissue[tubes], rng.uniform(34, 43))
 
 
-def _face(rng: np.random.Generator, atlas: Atlas) -> Field:
-    """Soft tissue with fat streaks and, at the base, bone trabeculae with air cells."""
-    z = atlas.axes()[2]
+def _skull(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> Field:
+    """Thickness in mm: uneven, its outside round, thin over the orbits and round the sphenoid sinus."""
+    x, y, z = atlas.axes()
+    uneven = smooth_noise(rng, 3.0)
+    skull = np.clip(person.skull_mm + 1.2 * smooth_noise(rng, 8.0) + 0.4 * uneven, 2.5, 12) + atlas.bulge
+    base = (z < -20) & (y < 5)
+    skull += np.where(base, 1.5 * np.abs(uneven), 0)
+    thin = (z < -10) & (np.abs(x) < 52) & (y > 24) & (atlas.envelope < 30)
+    sella = (z < -14) & (np.abs(x) < 16) & (y > -8) & (y < 34)
+    return np.where((thin & (y < 78)) | sella, 2.2, skull).astype(np.float32)
+
+
+def _frontal_sinus(rng: np.random.Generator, atlas: Atlas) -> NDArray[np.bool_]:
+    """Where the frontal bone holds air: uneven on the two sides, small or missing in some."""
+    x, y, z = atlas.axes()
+    width = np.where(x < 0, rng.uniform(2, 22), rng.uniform(2, 22))
+    return np.asarray((np.abs(x) < width) & (y > 55) & (z > -26) & (z < rng.uniform(-16, -2)))
+
+
+def _face(rng: np.random.Generator, atlas: Atlas, sinus: NDArray[np.bool_]) -> Field:
+    """HU outside the skull: scalp fat, muscle parted by planes of fat, trabeculae and air cells at the base."""
+    x, y, z = atlas.axes()
     texture = smooth_noise(rng, 1.5)
+    planes = sheet_distance(rng, 2.5)
     soft = atlas.face == 50.0
-    face = atlas.face.copy()
-    face += np.where(soft & (texture < -0.3), -120.0, 0.0).astype(np.float32)
-    bony = soft & (z < -28) & (atlas.envelope < 16) & (smooth_noise(rng, 2.0) > 0.1)
-    face = np.where(bony, 500 + 350 * texture, face)
-    mastoid = atlas.face == 300.0
-    face = np.where(mastoid, np.where(texture > 0.2, 900.0, -500.0), face)
+    fat = soft & ((planes < 1.5) | (atlas.skin > -7))
+    face = np.where(fat, -95 + 12 * texture, atlas.face + 4 * texture)
+    bony = soft & (z < -28) & (atlas.envelope < 14) & (y < 30) & (planes > 3.0)
+    face = np.where(bony, 500 + 250 * texture, face)
+    face = np.where(atlas.face == 300.0, np.where(texture > 0.2, 900.0, -500.0), face)
     scalp = atlas.face == 25.0
-    return np.where(scalp, -70 + 30 * texture, face).astype(np.float32)
+    face = np.where(scalp, rng.uniform(-85, -25) + 25 * texture, face)
+    temporalis = scalp & (np.abs(x) > 48) & (y > -35) & (y < 52) & (z < 30) & (atlas.skin < -4)
+    face = np.where(temporalis, 45 + 10 * texture, face)
+    face = np.where(sinus & (atlas.envelope < 10), 1000.0, face)
+    hollow = sinus & (atlas.envelope < 7.5) & (np.abs(x - 1) > 1.5)
+    return np.where(hollow, -850.0, face).astype(np.float32)
 
 
 def _warp(rng: np.random.Generator, person: PersonParameters, atlas: Atlas) -> Field:
     """Smooth displacement in mm at the nodes, shape (nx, ny, nz, 3)."""
     nodes = tuple(-(-n // WARP_STEP) + 1 for n in atlas.shape)
     noise = rng.standard_normal((*nodes, 3))
-    smooth = ndimage.gaussian_filter(noise, (2.6, 2.6, 2.6, 0), mode="nearest")
-    return np.asarray(person.warp_mm * smooth / smooth.std(), dtype=np.float32)
+    smooth = ndimage.gaussian_filter(noise, (3.4, 3.4, 3.4, 0), mode="nearest")
+    warp = person.warp_mm * smooth / smooth.std()
+    front_to_back = (np.arange(nodes[1]) * WARP_STEP * STEP_MM + atlas.origin[1] + 18) / 85
+    warp[..., 0] += person.bend_mm * (front_to_back**2 + front_to_back)[None, :, None]
+    return np.asarray(warp, dtype=np.float32)

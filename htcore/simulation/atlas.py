@@ -11,14 +11,18 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
 Field = NDArray[np.float32]
+Point = tuple[float, float, float]
 
 STEP_MM = 2.0
 BELOW = 20
 """Voxels added under the template, which ends at the foramen magnum."""
+_SKIN_MM = 14.0
+"""From the inside of the skull to the skin before the scalp is rounded: 6–8 mm of bone and as much scalp."""
 _NOISE_SEED = 20260114
 _BANK = 4
 
@@ -35,6 +39,7 @@ class Atlas:
     skin : signed distance in mm to the skin, negative inside.
     ventricle : signed distance in mm to the ventricles, negative inside.
     nearest : int32, flat index of the nearest voxel of the brain's surface.
+    bulge : mm of bone that fill the skull's inner hollows, so that its outside is round.
     face : HU between skull and skin.
     """
 
@@ -46,6 +51,7 @@ class Atlas:
     skin: Field
     ventricle: Field
     nearest: NDArray[np.int32]
+    bulge: Field
     face: Field
 
     @property
@@ -70,14 +76,63 @@ def signed_distance(mask: NDArray[np.bool_]) -> Field:
     return np.asarray(outside - inside, dtype=np.float32)
 
 
+def soft_edge(value: Field) -> Field:
+    """0 below -1, 1 above +1, straight between."""
+    return np.asarray(np.clip(value * 0.5 + 0.5, 0, 1), dtype=np.float32)
+
+
 def _closed(mask: NDArray[np.bool_], radius_mm: float) -> NDArray[np.bool_]:
-    grown = ndimage.distance_transform_edt(~mask, sampling=STEP_MM) <= radius_mm
-    return np.asarray(ndimage.distance_transform_edt(grown, sampling=STEP_MM) > radius_mm)
+    pad = int(radius_mm / STEP_MM) + 2  # else the closing would cling to the grid's border
+    wide = np.pad(mask, pad)
+    grown = ndimage.distance_transform_edt(~wide, sampling=STEP_MM) <= radius_mm
+    closed = ndimage.distance_transform_edt(grown, sampling=STEP_MM) > radius_mm
+    return np.asarray(closed[pad:-pad, pad:-pad, pad:-pad])
+
+
+def _widely_closed(mask: NDArray[np.bool_], radius_mm: float) -> NDArray[np.bool_]:
+    """The same on every second voxel, for large radii: an eighth of the work, smoothed over."""
+    coarse = _closed(mask[::2, ::2, ::2], radius_mm / 2).astype(np.float32)
+    fine = coarse.repeat(2, 0).repeat(2, 1).repeat(2, 2)[tuple(slice(n) for n in mask.shape)]
+    return np.asarray((ndimage.gaussian_filter(fine, 1.2) > 0.5) | mask)
 
 
 def _padded(image: Any) -> Field:
     array = np.asarray(image.dataobj, dtype=np.float32)
     return np.pad(array, ((0, 0), (0, 0), (BELOW, 0)))
+
+
+def _ellipsoid(
+    x: Field, y: Field, z: Field, centre: tuple[float, float, float], radii: tuple[float, float, float]
+) -> Field:
+    """Distance from ``centre`` in units of the radii: below 1 inside."""
+    (cx, cy, cz), (rx, ry, rz) = centre, radii
+    return np.asarray(np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2), dtype=np.float32)
+
+
+def _capsule(x: Field, y: Field, z: Field, start: tuple[float, float, float], end: tuple[float, float, float]) -> Field:
+    """Distance in mm to the line from ``start`` to ``end``."""
+    a, d = np.array(start), np.array(end) - np.array(start)
+    t = np.clip(((x - a[0]) * d[0] + (y - a[1]) * d[1] + (z - a[2]) * d[2]) / float(d @ d), 0, 1)
+    square = (x - a[0] - t * d[0]) ** 2 + (y - a[1] - t * d[1]) ** 2 + (z - a[2] - t * d[2]) ** 2
+    return np.asarray(np.sqrt(square), dtype=np.float32)
+
+
+def _ridges(x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
+    """Bone that rises between the lobes: the petrous bones and the lesser wings of the sphenoid."""
+    out = np.zeros(np.broadcast_shapes(x.shape, y.shape, z.shape), dtype=np.bool_)
+    for side in (-1, 1):
+        out |= _capsule(x, y, z, (side * 13, -20, -40), (side * 58, -38, -33)) < 6.5
+        out |= _capsule(x, y, z, (side * 8, 6, -24), (side * 50, 24, -17)) < 3.6
+    return out
+
+
+def _face_block(x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
+    """Where the face is, in front of and under the brain."""
+    width = 68 - 0.25 * np.clip(-40 - z, 0, 60)
+    oval = (x / width) ** 2 + (np.maximum(y - 15, 0) / 74) ** 2 < 1
+    nose = _ellipsoid(x, y, z, (0, 92, -52), (13, 16, 16)) < 1
+    ears = _ellipsoid(np.abs(x), y, z, (80, -26, -38), (9, 13, 24)) < 1
+    return np.asarray((oval & (y > 0) & (z < -12)) | nose | ears)
 
 
 def _face(x: Field, y: Field, z: Field, shape: tuple[int, int, int]) -> Field:
@@ -86,22 +141,29 @@ def _face(x: Field, y: Field, z: Field, shape: tuple[int, int, int]) -> Field:
     low = z < -25
     hu[np.broadcast_to(low, shape)] = 50.0
     for side in (-1, 1):
-        globe = np.sqrt((x - side * 33) ** 2 + (y - 68) ** 2 + (z + 36) ** 2)
-        cone = np.sqrt(((x - side * 30) / 1.1) ** 2 + ((y - 58) / 1.9) ** 2 + (z + 36) ** 2)
-        hu[cone < 17] = -85.0
-        hu[globe < 12.5] = 40.0
-        hu[globe < 11] = 10.0
-        mastoid = np.sqrt(((x - side * 56) / 1.2) ** 2 + ((y + 38) / 1.2) ** 2 + ((z + 45) / 1.3) ** 2)
-        hu[mastoid < 11] = 300.0
-        ear = np.sqrt(((x - side * 62) / 2.6) ** 2 + ((y + 22) / 0.6) ** 2 + ((z + 40) / 0.6) ** 2)
-        hu[ear < 6] = -900.0
-    nose = (np.abs(x) < 11) & (y > 32) & (y < 78) & (z < -36)
-    sphenoid = (np.abs(x) < 13) & (y > 8) & (y < 32) & (z < -26) & (z > -46)
+        hu[_ellipsoid(x, y, z, (side * 34, 58, -38), (20, 27, 19)) < 1] = 620.0  # the orbit's walls
+        hu[_ellipsoid(x, y, z, (side * 33, 61, -38), (17.5, 27, 16.5)) < 1] = -85.0
+        for dx in (-9, 9):
+            muscle = _capsule(x, y, z, (side * 24, 38, -37), (side * 33 + dx, 66, -38)) < 2.6
+            hu[muscle] = 45.0
+        hu[_capsule(x, y, z, (side * 22, 36, -35), (side * 33, 60, -37)) < 2.4] = 35.0  # optic nerve
+        globe = _ellipsoid(x, y, z, (side * 33, 70, -38), (12.5, 12.5, 12.5))
+        hu[globe < 1] = 48.0
+        hu[globe < 0.86] = 12.0
+        hu[_ellipsoid(x, y, z, (side * 33, 78.5, -38), (4.5, 2.2, 4.5)) < 1] = 85.0  # lens
+        antrum = _ellipsoid(x, y, z, (side * 30, 58, -74), (17, 17, 17))
+        hu[antrum < 1.12] = 500.0
+        hu[antrum < 1] = -950.0
+        hu[_capsule(x, y, z, (side * 63, 0, -48), (side * 52, 58, -52)) < 3.2] = 800.0  # zygomatic arch
+        hu[_ellipsoid(x, y, z, (side * 56, -42, -50), (14, 17, 20)) < 1] = 300.0  # mastoid cells, textured later
+        hu[_capsule(x, y, z, (side * 48, -24, -42), (side * 90, -20, -44)) < 3.6] = -900.0  # ear canal
+    nose = (np.abs(x) < 13) & (y > 30) & (y < 84) & (z < -28)
+    sphenoid = (np.abs(x) < 14) & (y > 6) & (y < 30) & (z < -28) & (z > -48)
     throat = (np.abs(x) < 9) & (y > -6) & (y < 10) & (z < -60)
-    hu[nose | sphenoid | throat] = -850.0
-    hu[(np.abs(x) < 1.5) & (y > 32) & (y < 80) & (z < -34)] = 250.0
-    frontal = (np.abs(x) < 16) & (y > 70) & (y < 92) & (z > -22) & (z < 2)
-    hu[frontal] = -700.0
+    hu[nose | sphenoid | throat] = -900.0
+    septa = (np.abs(np.abs(x) - 6.5) < 1.0) | (np.mod(y, 10.0) < 2.0)
+    hu[nose & septa & (z > -56)] = 60.0
+    hu[(np.abs(x) < 1.5) & (y > 6) & (y < 84) & (z < -30)] = 350.0
     return hu
 
 
@@ -126,10 +188,12 @@ def load_atlas() -> Atlas:
     total = np.maximum(gm + wm, 1.0)
     gm, wm = gm / total, wm / total
     canal = (np.hypot(x, y + 44) < 11) & (z < -60)
-    inner = _closed(brain, 12.0) | canal
+    inner = _skull_inside(brain, x, y, z) | canal
     envelope = ndimage.gaussian_filter(signed_distance(inner), 1.4)
     csf = np.clip(1 - gm - wm, 0, 1).astype(np.float32)
-    head = _closed(signed_distance(inner) < 12, 16.0)
+    hull = signed_distance(_widely_closed(inner & (z > -45), 40.0) & (z > -45))
+    bulge = np.clip(ndimage.gaussian_filter(signed_distance(inner) - hull, 1.4), 0, 9).astype(np.float32)
+    head = _closed((signed_distance(inner) < _SKIN_MM) | _face_block(x, y, z), 16.0)
     bottom = round((-38 - origin[2]) / STEP_MM)
     column = head[:, :, bottom] & (np.abs(x[:, :, 0]) < 72)
     head[:, :, :bottom] |= column[:, :, None]
@@ -146,8 +210,18 @@ def load_atlas() -> Atlas:
         skin,
         signed_distance(_ventricles(csf, envelope, x, y, z)),
         flat,
+        bulge,
         _face(x, y, z, (gm.shape[0], gm.shape[1], gm.shape[2])),
     )
+
+
+def _skull_inside(brain: NDArray[np.bool_], x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
+    """The cranial cavity: the vault smooth as a real one, the base following the brain, bony ridges cut out."""
+    vault = (z > -6) & ((y > -30) | (z > 6))
+    smooth = _widely_closed(brain, 34.0)
+    ridges = _ridges(x, y, z)
+    suprasellar = _ellipsoid(x, y, z, (0, 2, -17), (13, 13, 8)) < 1
+    return np.asarray((_closed(brain, 12.0) | (smooth & vault) | suprasellar) & ~ridges)
 
 
 def _ventricles(csf: Field, envelope: Field, x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
@@ -158,15 +232,15 @@ def _ventricles(csf: Field, envelope: Field, x: Field, y: Field, z: Field) -> ND
 
 
 @lru_cache(maxsize=8)
-def _bank(scale_voxels: float) -> tuple[Field, ...]:
-    """Fixed smooth noise volumes of unit variance, periodic, from which each person's texture is mixed."""
+def _bank(scale_voxels: float) -> Field:
+    """Fixed smooth noise volumes of unit variance, periodic, (volume, x, y, z), from which texture is mixed."""
     shape = load_atlas().shape
     rng = np.random.default_rng([_NOISE_SEED, int(scale_voxels * 100)])
     out = []
     for _ in range(_BANK):
         field = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), scale_voxels, mode="wrap")
-        out.append(np.asarray(field / field.std(), dtype=np.float32))
-    return tuple(out)
+        out.append(field / field.std())
+    return np.asarray(np.stack(out), dtype=np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, scale_voxels: float) -> Field:
@@ -176,9 +250,53 @@ def smooth_noise(rng: np.random.Generator, scale_voxels: float) -> Field:
     """
     weights = rng.standard_normal(_BANK)
     weights /= np.linalg.norm(weights)
-    out = np.zeros(load_atlas().shape, dtype=np.float32)
-    for weight, field in zip(weights, _bank(scale_voxels), strict=True):
-        shifts = tuple(int(rng.integers(n)) for n in field.shape)
-        flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
-        out += np.float32(weight) * np.roll(field, shifts, axis=(0, 1, 2))[flips]
+    bank = _bank(scale_voxels)
+    lines = [_line(rng, n, _BANK) for n in bank.shape[1:]]
+    return _mix(bank, weights.astype(np.float32), *lines)
+
+
+def _line(rng: np.random.Generator, n: int, count: int) -> NDArray[np.int64]:
+    """For each of ``count`` volumes the source index along one axis, randomly shifted and flipped; (count, n)."""
+    sign = np.where(rng.random((count, 1)) < 0.5, -1, 1)
+    return np.asarray((rng.integers(n, size=(count, 1)) + sign * np.arange(n)) % n)
+
+
+@njit(cache=True, nogil=True)
+def _mix(
+    bank: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    xs: NDArray[np.int64],
+    ys: NDArray[np.int64],
+    zs: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Weighted sum of the bank's volumes, each read through its own index lines."""
+    count, nx, ny, nz = bank.shape
+    out = np.zeros((nx, ny, nz), dtype=np.float32)
+    for i in range(nx):
+        for j in range(ny):
+            for b in range(count):
+                line = bank[b, xs[b, i], ys[b, j]]
+                for k in range(nz):
+                    out[i, j, k] += weights[b] * line[zs[b, k]]
     return out
+
+
+@lru_cache(maxsize=2)
+def _sheet_bank(scale_voxels: float) -> tuple[Field, ...]:
+    """Fixed volumes of the distance in mm to random winding sheets, periodic; the sheets are zeros of smooth noise."""
+    out = []
+    for field in _bank(scale_voxels):
+        slope = np.zeros_like(field)
+        for axis in range(3):
+            slope += ((np.roll(field, -1, axis) - np.roll(field, 1, axis)) / (2 * STEP_MM)) ** 2
+        slope = np.sqrt(slope)
+        out.append(np.asarray(np.abs(field) / np.maximum(slope, 0.35 * slope.mean()), dtype=np.float32))
+    return tuple(out)
+
+
+def sheet_distance(rng: np.random.Generator, scale_voxels: float) -> Field:
+    """Distance in mm to winding sheets about eight times ``scale_voxels`` apart (2 mm), on the atlas grid."""
+    bank = _sheet_bank(scale_voxels)
+    field = bank[int(rng.integers(len(bank)))]
+    xs, ys, zs = (_line(rng, n, 1)[0] for n in field.shape)
+    return np.asarray(field[np.ix_(xs, ys, zs)])

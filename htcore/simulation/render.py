@@ -48,12 +48,12 @@ def _hounsfield(v: Any, gap: float, rim_hu: float, rim_mm: float) -> float:
     skull = max(v[3], 0.5)
     brain = v[1] + rim_hu * np.exp(min(outside_brain, 0.0) / rim_mm)
     depth = outside_brain / skull
-    bone = 1250.0
+    bone = 1500.0
     if skull > 4.0:
-        bone = 650.0 + 750.0 * min(1.0, (2.2 * (depth - 0.5)) ** 2)
+        bone = 700.0 + 1000.0 * min(1.0, (2.3 * (depth - 0.5)) ** 2)
     soft = v[5]
     if v[4] > -2.0:
-        soft = 25.0
+        soft = 35.0
     head = brain + (bone - brain) * _ramp(outside_brain)
     head = head + (soft - head) * _ramp(outside_brain - skull)
     if outside_brain > skull - 0.5:

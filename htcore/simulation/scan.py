@@ -86,7 +86,7 @@ def simulate_person_scan(
     person = draw_person(anatomy_rng, float(image.atrophy[0]), float(image.leukoaraiosis[0]))
     head = build_head(anatomy_rng, person, atlas)
     lesion = grow_lesion(lesion_rng, stroke, head, atlas)
-    tissue = darken(stroke, head, lesion)
+    tissue = darken(lesion_rng, stroke, head, lesion)
     if stroke.artery_sign:
         add_artery_sign(lesion_rng, tissue, stroke, atlas)
     rng = np.random.default_rng(scan_seed)

@@ -24,15 +24,19 @@ class StrokeParameters:
     mass_effect_mm: float
 
 
-def territory_mask(atlas: Atlas, territory: str, side: int) -> NDArray[np.bool_]:
+def territory_mask(
+    atlas: Atlas, territory: str, side: int, ragged_mm: tuple[Field, Field, Field] | None = None
+) -> NDArray[np.bool_]:
     """Where ``territory`` may infarct on one side, (x, y, z).
 
     Boxes and planes in MNI mm after the usual maps (Tatu et al., Neurology 1998, 10.1212/WNL.50.6.1699); left and
-    right alike.
+    right alike. ``ragged_mm`` moves each point's lateral, y and z, so that borders differ from person to person.
     """
     x, y, z = atlas.axes()
-    lateral = np.abs(x)
     own = (x * -side) > 0.5
+    lateral = np.abs(x)
+    if ragged_mm is not None:
+        lateral, y, z = lateral + ragged_mm[0], y + ragged_mm[1], z + ragged_mm[2]
     tissue = (atlas.gm + atlas.wm > 0.5) & own
     below_tent = (y < -32) & (z < -18 - 0.22 * np.maximum(0, -60 - y) + 0.25 * np.maximum(0, 30 - lateral) * 0.4)
     stem = (lateral < 17) & (y > -46) & (y < -10) & (z < -8)
@@ -46,6 +50,9 @@ def territory_mask(atlas: Atlas, territory: str, side: int) -> NDArray[np.bool_]
     choroidal = (lateral > 17) & (lateral < 28) & (y > -27) & (y < -6) & (z > -4) & (z < 16)
     mca = ~cerebellum & ~stem & ~aca & ~pca & (z > -40) & (lateral > 12)
     superior = mca & ~deep & (((y > -20) & (z > -4)) | (z > 32) | (y > 22))
+    anterior = (np.abs(lateral - 21 - 0.12 * np.maximum(y, 0)) < 8) & (y > 2) & (z > 12)
+    posterior_zone = (np.abs(lateral - 31) < 10) & (y < -42) & (y > -82) & (z > 2) & (z < 52)
+    internal = (np.abs(lateral - 25) < 6) & (y > -42) & (y < 28) & (z > 20) & (z < 40)
     regions = {
         "MCA trunk": mca,
         "MCA superior division": superior,
@@ -54,6 +61,7 @@ def territory_mask(atlas: Atlas, territory: str, side: int) -> NDArray[np.bool_]
         "ACA": aca,
         "PCA": pca,
         "anterior choroidal": choroidal,
+        "watershed": (anterior | posterior_zone | internal) & ~stem & ~cerebellum,
         "cerebellar": cerebellum,
         "brainstem": stem,
     }
@@ -66,13 +74,17 @@ def grow_lesion(rng: np.random.Generator, stroke: StrokeParameters, head: Head, 
     Noise-roughened distance to a seed, cut where the volume is reached; the seed lies nearer to the cortex the
     greater the cortical share.
     """
-    allowed = territory_mask(atlas, stroke.territory, stroke.side) & (head.csf < 0.75)
+    jag = smooth_noise(rng, 4.0)
+    ragged = (5.0 * jag, 6.0 * smooth_noise(rng, 4.0), -5.0 * jag)
+    allowed = territory_mask(atlas, stroke.territory, stroke.side, ragged) & (head.csf < 0.75)
     flat = np.flatnonzero(allowed)
     depth = -atlas.envelope.ravel()[flat]
     wanted = np.quantile(depth, np.clip(1 - stroke.cortical_share + rng.normal(0, 0.08), 0.02, 0.98))
     near = np.flatnonzero(np.abs(depth - wanted) <= max(2.0, float(np.partition(np.abs(depth - wanted), 50)[50])))
     seed = np.unravel_index(int(flat[near[rng.integers(near.size)]]), atlas.shape)
     stretch = rng.uniform(0.75, 1.35, 3)
+    if stroke.territory == "watershed":
+        stretch[1] *= 0.5  # border zones run from front to back
     axes = [
         (np.arange(n, dtype=np.float32) - int(s)) * np.float32(STEP_MM * k)
         for n, s, k in zip(atlas.shape, seed, stretch, strict=True)
@@ -89,12 +101,22 @@ def grow_lesion(rng: np.random.Generator, stroke: StrokeParameters, head: Head, 
     return np.asarray(share, dtype=np.float32)
 
 
-def darken(stroke: StrokeParameters, head: Head, lesion: Field) -> Field:
-    """The tissue's HU with the infarct: grey matter loses all of the depth, white matter two thirds; sulci close."""
+def white_share(depth_hu: float) -> float:
+    """How much of grey matter's loss white matter has: little while the infarct is fresh, most once it is dark.
+
+    Grey matter, which needs more blood, darkens first, so that the grey-white border is lost before depth shows.
+    """
+    return float(np.clip(0.1 + 0.075 * depth_hu, 0.1, 0.85))
+
+
+def darken(rng: np.random.Generator, stroke: StrokeParameters, head: Head, lesion: Field) -> Field:
+    """The tissue's HU with the infarct, patchily: grey matter loses the depth, white matter a share; sulci close."""
     effacement = np.float32(min(1.0, stroke.depth_hu / 10) * 0.7)
     csf = head.csf * (1 - effacement * lesion)
     swollen = head.tissue + (head.csf - csf) * np.float32(24.0)
-    loss = np.float32(stroke.depth_hu) * lesion * (1 - csf) * (1 - 0.35 * head.white)
+    spared = np.float32(1 - white_share(stroke.depth_hu))
+    patchy = 1 + np.float32(0.15) * smooth_noise(rng, 2.5)
+    loss = np.float32(stroke.depth_hu) * lesion * patchy * (1 - csf) * (1 - spared * head.white)
     return np.asarray(swollen - loss, dtype=np.float32)
 
 
