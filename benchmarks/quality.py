@@ -1,8 +1,8 @@
 """What the quality gate catches and what it refuses wrongly, on simulated scans whose truth is known.
 
-``python -m benchmarks.quality [N] [SEED] [MINUTES]``: of ``N`` scans (300) four in ten are clean, five bleed, one in twenty has
-contrast agent and one in twenty metal. Prints rates with Wilson's 95% intervals and a table of every code; after ``MINUTES`` it
-stops and tells how many scans it came to.
+``python -m benchmarks.quality [N] [SEED] [MINUTES]``: of ``N`` scans (300) four in ten are clean, five bleed, one in
+twenty has contrast agent and one in twenty metal. Prints rates with Wilson's 95% intervals and a table of every code;
+after ``MINUTES`` it stops and tells how many scans it came to.
 """
 
 from __future__ import annotations
