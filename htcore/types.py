@@ -97,6 +97,10 @@ class Volume:
         """Position of each slice along the normal, ascending; shape (slices,)."""
         return np.asarray(self.affines[:, :3, 3] @ self.normal)
 
+    def nearest_slice(self, place_mm: tuple[float, float, float]) -> int:
+        """Index of the slice whose plane lies nearest to an LPS place."""
+        return int(np.abs(self.positions_mm - np.asarray(place_mm) @ self.normal).argmin())
+
     @property
     def tilt_deg(self) -> float:
         """Angle in degrees between the slice planes and the axial plane, from the geometry, signed.
@@ -151,11 +155,15 @@ class StudyReceipt:
 
 @dataclass(frozen=True)
 class Finding:
-    """One observation about fitness for scoring; ``code`` is stable, ``message`` is for people."""
+    """One observation about fitness for scoring; ``code`` is stable, ``message`` is for people.
+
+    ``place_mm`` is where to look, in LPS mm, if it has one place.
+    """
 
     code: str
     severity: Severity
     message: str
+    place_mm: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)

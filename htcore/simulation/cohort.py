@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from htcore.errors import UsageError
+from htcore.errors import CohortError, UsageError
+from htcore.processes import alone_in, in_processes
 from htcore.simulation.outcome import TERRITORIES
 from htcore.simulation.plan import CohortParameters, PlannedPatient, PlannedScan, plan_cohort
 from htcore.simulation.scan import simulate_person_scan
-from htcore.simulation.writer import write_dicom, write_mask, write_nifti
+from htcore.simulation.writer import Person, write_dicom, write_mask, write_nifti
 
+SIMULATOR = 2
+"""Counts changes of what a seed gives, so that an unfinished cohort is not finished by another simulator."""
 _PARAMETERS, _DONE = "parameters.json", ".done"
 
 
@@ -52,68 +55,81 @@ def simulate_cohort(
 
     Parameters
     ----------
-    progress : called with (scans done, scans in all) after each scan.
+    progress : called with (scans done, scans in all) after each scan, and once before with those found done.
 
     Raises
     ------
     UsageError
-        If ``out`` holds anything, or an unfinished cohort of other parameters lies beside it.
+        If ``out`` holds anything or cannot be written to, an unfinished cohort of other parameters lies beside it,
+        or another run is making it.
+    CohortError
+        Code ``disk_full`` or ``not_written``: what was finished is kept, and the same call goes on from there.
     """
-    partial = _open(parameters, out)
+    if workers < 1:
+        raise UsageError(f"The number of workers must be at least 1, got {workers}.")
     patients = plan_cohort(parameters)
-    tasks = [_Task(parameters, patient, scan, partial) for patient in patients for scan in patient.scans]
-    waiting = [task for task in tasks if not _mark(task).exists()]
-    done = len(tasks) - len(waiting)
-    for _ in _run(waiting, workers):
-        done += 1
-        if progress is not None:
-            progress(done, len(tasks))
-    _write_tables(partial, parameters, tasks)
-    shutil.rmtree(partial / _DONE)
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    with _written_or_said():
+        partial = _open(parameters, out)
+        with alone_in(partial):
+            tasks = [_Task(parameters, patient, scan, partial) for patient in patients for scan in patient.scans]
+            waiting = [task for task in tasks if not _mark(task).exists()]
+            done = len(tasks) - len(waiting)
+            if done and progress is not None:
+                progress(done, len(tasks))
+            with closing(in_processes(_make, waiting, workers)) as made:
+                for _ in made:
+                    done += 1
+                    if progress is not None:
+                        progress(done, len(tasks))
+            _write_tables(partial, parameters, tasks)
+            shutil.rmtree(partial / _DONE)
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
     return _summary(patients)
+
+
+@contextmanager
+def _written_or_said() -> Iterator[None]:
+    """Turn what a disk refuses into an error that says what to do; names of files are not repeated."""
+    try:
+        yield
+    except PermissionError as error:
+        raise UsageError(
+            "The output folder cannot be written to: choose another place or change its rights."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = "The disk is full: free some space and call again; the scans that are finished are kept."
+            raise CohortError(message, code="disk_full") from error
+        message = "A scan could not be written: check the disk and call again; the scans that are finished are kept."
+        raise CohortError(message, code="not_written") from error
 
 
 def _open(parameters: CohortParameters, out: Path) -> Path:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("The output folder already holds something: name a new or an empty folder.")
     partial = out.with_name(out.name + ".partial")
-    record = json.dumps(asdict(parameters), indent=2) + "\n"
-    if partial.exists():
-        stored = partial / _PARAMETERS
+    record = json.dumps({"simulator": SIMULATOR, **asdict(parameters)}, indent=2) + "\n"
+    stored = partial / _PARAMETERS
+    if partial.exists() and (not partial.is_dir() or any(partial.iterdir())):
         if not stored.is_file() or stored.read_text() != record:
             raise UsageError(
-                "An unfinished cohort of other parameters lies beside the output folder (its name ends in "
-                ".partial): delete it, or repeat its parameters to finish it."
+                "Something else lies beside the output folder under its name with .partial added, such as an "
+                "unfinished cohort of other parameters: delete it, or repeat its parameters to finish it."
             )
         (partial / _DONE).mkdir(exist_ok=True)
         return partial
-    (partial / _DONE).mkdir(parents=True)
-    (partial / _PARAMETERS).write_text(record)
+    partial.mkdir(parents=True, exist_ok=True)
+    pending = stored.with_name(_PARAMETERS + ".partial")
+    pending.write_text(record)
+    pending.rename(stored)
+    (partial / _DONE).mkdir()
     return partial
 
 
 def _mark(task: _Task) -> Path:
     return task.root / _DONE / task.scan.scan_id
-
-
-def _run(tasks: list[_Task], workers: int) -> Iterator[None]:
-    if workers <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            _make(task)
-            yield
-        return
-    # spawn: a forked child of a process that has run threaded libraries may hang
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(_make, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _make(task: _Task) -> None:
@@ -131,7 +147,10 @@ def _make(task: _Task) -> None:
     if one_affine:
         write_nifti(folder / "ct.nii.gz", volume)
     else:
-        write_dicom(folder / "dicom", volume, task.scan.scan_id, np.random.default_rng([seed, *task.scan.spawn_key]))
+        rng = np.random.default_rng([seed, *task.scan.spawn_key])
+        chart = task.patient.clinical
+        identity = Person(task.patient.patient_id, int(chart.age[0]), "F" if chart.sex[0] else "M")
+        write_dicom(folder / "dicom", volume, task.scan.scan_id, rng, truth.scanner.style, identity)
     write_mask(folder / "lesion.nii.gz", mask, volume)
     folder.rename(final)
     mark = _mark(task)
@@ -142,6 +161,10 @@ def _make(task: _Task) -> None:
                 "lesion_volume_ml": round(truth.lesion_volume_ml, 3),
                 "thickness_mm": truth.scanner.slabs[0][0],
                 "tilt_deg": round(truth.scanner.tilt_deg, 2),
+                "scanner": truth.scanner.style.vendor.key,
+                "kernel": truth.scanner.style.kernel,
+                "motion": int(truth.scanner.motion is not None),
+                "metal": int(truth.scanner.metal is not None),
             }
         )
     )
@@ -189,13 +212,13 @@ def _truth_row(task: _Task) -> dict[str, object]:
         "scan_id": task.scan.scan_id,
         "p_ht": round(patient.p_ht, 6),
         "p_ht_image": round(patient.p_ht_image, 6),
-        "lesion_volume_ml": measured["lesion_volume_ml"],
+        "lesion_volume_ml": measured.pop("lesion_volume_ml"),
         "lesion_side": "left" if image.side[0] > 0 else "right",
         "territory": TERRITORIES[int(image.territory[0])],
         "mask_path": f"{task.scan.scan_id}/lesion.nii.gz",
         **{factor: round(float(getattr(image, factor)[0]), 4) for factor in factors},
-        "thickness_mm": measured["thickness_mm"],
-        "tilt_deg": measured["tilt_deg"],
+        **{f"log_odds_{name}": round(part, 6) for name, part in patient.parts.items()},
+        **measured,
     }
 
 

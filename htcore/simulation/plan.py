@@ -13,11 +13,11 @@ from htcore.simulation.outcome import (
     ClinicalFactors,
     EffectSizes,
     ImageFactors,
-    clinical_predictor,
+    clinical_parts,
     draw_clinical_factors,
     draw_grade,
     draw_image_factors,
-    image_predictor,
+    image_parts,
     later_scan,
     p_given_image,
     solve_intercept,
@@ -25,6 +25,8 @@ from htcore.simulation.outcome import (
 
 PRESET_PATIENTS, PRESET_EVENTS, PRESET_SCANS = 474, 231, 613
 """Zhang et al., Front Neurosci 2026, 10.3389/fnins.2025.1753071."""
+MAX_SEED = 10**18
+"""The seed stands in every patient's id, and a DICOM short string (SH) and a file name have to hold it."""
 _PRESET_TWICE, _PRESET_THRICE = 119, 10
 
 
@@ -64,8 +66,8 @@ class CohortParameters:
             raise UsageError(f"The number of patients must be at least 1, got {self.patients}.")
         if self.preset is not None and self.patients != PRESET_PATIENTS:
             raise UsageError(f"The preset zhang2026 has {PRESET_PATIENTS} patients: leave the number out.")
-        if self.seed < 0:
-            raise UsageError(f"The seed must be 0 or more, got {self.seed}.")
+        if not 0 <= self.seed < MAX_SEED:
+            raise UsageError(f"The seed must lie between 0 and {MAX_SEED - 1}, got {self.seed}.")
         if self.format not in ("nifti", "dicom"):
             raise UsageError(f"The format must be nifti or dicom, got {self.format!r}.")
         if self.matrix is not None and not 64 <= self.matrix <= 1024:
@@ -95,7 +97,10 @@ class PlannedScan:
 class PlannedPatient:
     """One patient: chart (one row), outcome, true probabilities, scans; ``spawn_key`` leads to the person's seed.
 
-    The probabilities belong to the patient's first scan: the outcome was drawn from it.
+    The probabilities belong to the patient's first scan: the outcome was drawn from it. ``parts`` are the terms of the
+    log odds by name, ``intercept`` among them; their sum is the logit of ``p_ht``.
+    ``patient_id`` holds the seed and the person's branch of it: no other seed gives it, and the same seed gives it
+    to the same person in any cohort.
     """
 
     patient_id: str
@@ -104,6 +109,7 @@ class PlannedPatient:
     grade: str
     p_ht: float
     p_ht_image: float
+    parts: dict[str, float]
     scans: tuple[PlannedScan, ...]
     spawn_key: tuple[int, ...]
 
@@ -116,7 +122,7 @@ def plan_cohort(parameters: CohortParameters) -> tuple[PlannedPatient, ...]:
     chosen: list[PlannedPatient] = []
     branch = 0
     while len(chosen) < parameters.patients:
-        patient = _draw_patient(parameters, branch, len(chosen) + 1, scans[len(chosen)], intercept)
+        patient = _draw_patient(parameters, branch, scans[len(chosen)], intercept)
         branch += 1
         if wanted is not None:
             if wanted[patient.ht] == 0:
@@ -138,22 +144,21 @@ def _scan_counts(parameters: CohortParameters) -> list[int]:
     return [int(c) for c in counts]
 
 
-def _draw_patient(
-    parameters: CohortParameters, branch: int, number: int, n_scans: int, intercept: float
-) -> PlannedPatient:
+def _draw_patient(parameters: CohortParameters, branch: int, n_scans: int, intercept: float) -> PlannedPatient:
     key = (0, branch)
     rng = np.random.default_rng(np.random.SeedSequence(parameters.seed, spawn_key=(*key, 0)))
     image = draw_image_factors(rng, 1)
     clinical = draw_clinical_factors(rng, image)
-    known = image_predictor(image, parameters.effects) + clinical_predictor(clinical, parameters.effects)
-    p = float(expit(intercept + known[0]))
+    known = {**image_parts(image, parameters.effects), **clinical_parts(clinical, parameters.effects)}
+    parts = {"intercept": intercept, **{name: float(part[0]) for name, part in known.items()}}
+    p = float(expit(sum(parts.values())))
     ht = bool(rng.random() < p)
     grade = draw_grade(rng, float(image.volume_ml[0])) if ht else ""
     seen = float(p_given_image(rng, image, parameters.effects, intercept)[0])
-    patient_id = f"SIM{number:05d}"
+    patient_id = f"SIM-{parameters.seed}-{branch + 1:05d}"
     shows, hours, scans = image, float(clinical.onset_to_ct_h[0]), []
     for k in range(n_scans):
         if k:
             shows, hours = later_scan(rng, shows, hours)
         scans.append(PlannedScan(f"{patient_id}-{k + 1}", shows, hours, (*key, 2 + k)))
-    return PlannedPatient(patient_id, clinical, ht, grade, p, seen, tuple(scans), (*key, 1))
+    return PlannedPatient(patient_id, clinical, ht, grade, p, seen, parts, tuple(scans), (*key, 1))

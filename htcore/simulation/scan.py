@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from htcore.simulation.anatomy import build_head, draw_person
 from htcore.simulation.atlas import load_atlas
+from htcore.simulation.hazards import BloodTruth, Hazards, add_to_tissue, spoil_picture
 from htcore.simulation.outcome import TERRITORIES, ImageFactors, draw_image_factors
 from htcore.simulation.scanner import ScannerParameters, draw_scanner, scan
 from htcore.simulation.stroke import StrokeParameters, add_artery_sign, darken, grow_lesion, push
@@ -17,13 +18,17 @@ from htcore.types import Side, Volume
 
 @dataclass(frozen=True)
 class ScanTruth:
-    """What is true of a simulated scan: the infarct asked for, and its volume on the image grid in mL."""
+    """What is true of a simulated scan: the infarct asked for, and its volume on the image grid in mL.
+
+    ``blood`` is given where it was added on purpose, never in a cohort.
+    """
 
     stroke: StrokeParameters
     scanner: ScannerParameters
     lesion_volume_ml: float
     leukoaraiosis: float
     atrophy: float
+    blood: BloodTruth | None = None
 
     @property
     def side(self) -> Side:
@@ -59,8 +64,11 @@ def simulate_person_scan(
     image: ImageFactors,
     matrix: int,
     one_affine: bool,
+    hazards: Hazards | None = None,
 ) -> tuple[Volume, NDArray[np.bool_], ScanTruth]:
     """Render one scan of one person; the same ``person_seed`` gives the same head and the same infarct's place.
+
+    ``hazards`` adds what the quality gate must catch; without it nothing changes.
 
     Returns
     -------
@@ -83,17 +91,27 @@ def simulate_person_scan(
         add_artery_sign(lesion_rng, tissue, stroke, atlas)
     rng = np.random.default_rng(scan_seed)
     scanner = draw_scanner(rng, matrix, one_affine)
-    volume, mask = scan(rng, scanner, head, tissue, lesion, push(stroke, head, lesion, atlas), atlas)
+    warp = push(stroke, head, lesion, atlas)
+    blood = None
+    if hazards is None:
+        volume, mask = scan(rng, scanner, head, tissue, lesion, warp, atlas)
+    else:
+        added = add_to_tissue(rng.spawn(1)[0], hazards, head, tissue, atlas)
+        volume, mask = scan(rng, scanner, head, added.tissue, lesion, warp, atlas)
+        # The scanner follows one mask at a time: blood's own comes from a second run.
+        bleeds = hazards.blood is not None
+        found = scan(rng, scanner, head, added.tissue, added.share, warp, atlas)[1] if bleeds else np.zeros_like(mask)
+        volume, mask, blood = spoil_picture(hazards, volume, mask, added, found)
     truth = ScanTruth(
-        stroke, scanner, lesion_volume_ml(mask, volume), float(image.leukoaraiosis[0]), float(image.atrophy[0])
+        stroke, scanner, lesion_volume_ml(mask, volume), float(image.leukoaraiosis[0]), float(image.atrophy[0]), blood
     )
     return volume, mask, truth
 
 
 def simulate_scan(
-    seed: int, matrix: int = 160, one_affine: bool = False
+    seed: int, matrix: int = 160, one_affine: bool = False, hazards: Hazards | None = None
 ) -> tuple[Volume, NDArray[np.bool_], ScanTruth]:
     """One scan of one drawn person, for tests and demonstrations: volume, infarct mask on its grid, truth."""
     patient, person, acquisition = np.random.SeedSequence(seed).spawn(3)
     image = draw_image_factors(np.random.default_rng(patient), 1)
-    return simulate_person_scan(person, acquisition, image, matrix, one_affine)
+    return simulate_person_scan(person, acquisition, image, matrix, one_affine, hazards)

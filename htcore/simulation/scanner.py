@@ -1,4 +1,4 @@
-"""The scanner: geometry, partial volume, beam hardening, noise whose texture follows the kernel."""
+"""The scanner: geometry, partial volume, and one acquisition from the head to the pixels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from htcore.errors import UsageError
 from htcore.simulation.anatomy import WARP_STEP, Head
+from htcore.simulation.artefacts import (
+    BeamHardening,
+    Headrest,
+    Metal,
+    Motion,
+    add_headrest,
+    add_metal,
+    add_noise,
+    blur,
+    double_edges,
+    draw_headrest,
+    draw_metal,
+    draw_motion,
+    harden,
+    poses,
+)
 from htcore.simulation.atlas import STEP_MM, Atlas, Field
 from htcore.simulation.render import render_slices
+from htcore.simulation.vendors import PLAIN, FileStyle, draw_style
 from htcore.types import FloatArray, Volume
 
 _SUB_SLICE_MM = 2.5
@@ -21,9 +39,13 @@ class ScannerParameters:
     """One acquisition.
 
     ``slabs`` lists (slices' thickness in mm, share of the way from the feet to the head); angles in degrees, lengths
-    in mm; ``base_hu`` is added towards the skull base.
-    ``noise_hu`` is the SD in a 0.5 mm pixel of a 5 mm slice, ``kernel_per_mm`` where the kernel's noise spectrum
-    falls off.
+    in mm. ``noise_hu`` is the SD in a 0.5 mm pixel of a 5 mm slice; ``rim_hu`` brightens the brain under the skull
+    within ``rim_mm``; ``style`` holds the maker, the kernel and how the files are written.
+
+    Raises
+    ------
+    UsageError
+        If a value is impossible.
     """
 
     slabs: tuple[tuple[float, float], ...]
@@ -36,27 +58,61 @@ class ScannerParameters:
     matrix: int
     offset_hu: float
     noise_hu: float
-    kernel_per_mm: float
     rim_hu: float
     rim_mm: float
-    streak_hu: float
-    cupping_hu: float
-    base_hu: float
-    headrest: bool
+    beam: BeamHardening
+    style: FileStyle = PLAIN
+    headrest: Headrest | None = None
+    motion: Motion | None = None
+    metal: Metal | None = None
+
+    def __post_init__(self) -> None:
+        possible = (
+            (bool(self.slabs) and all(0.3 <= mm <= 20 for mm, _ in self.slabs), "slices must be 0.3 to 20 mm thick"),
+            (abs(self.tilt_deg) <= 45, "the gantry tilts by 45 degrees at most"),
+            (0 < self.stop_mm - self.start_mm <= 400, "a scan must cover between 0 and 400 mm"),
+            (50 <= self.field_of_view_mm <= 700, "the field of view must be 50 to 700 mm"),
+            (16 <= self.matrix <= 2048, "the matrix must be 16 to 2048 pixels"),
+            (0 <= self.noise_hu <= 200 and self.rim_mm > 0, "noise and rim must not be negative"),
+        )
+        for holds, rule in possible:
+            if not holds:
+                raise UsageError(f"This acquisition is impossible: {rule}.")
+
+    @property
+    def spacing_mm(self) -> float:
+        """Side of a pixel."""
+        return self.field_of_view_mm / self.matrix
+
+
+_THICKNESS_MM = {
+    1.0: 0.01,
+    1.25: 0.015,
+    1.5: 0.01,
+    2.0: 0.015,
+    2.5: 0.05,
+    3.0: 0.07,
+    4.0: 0.07,
+    5.0: 0.50,
+    6.0: 0.08,
+    7.0: 0.06,
+    8.0: 0.05,
+    9.0: 0.07,
+}
+"""Slice thickness and how often: 5 mm is what heads are read at; thin ones are kept rare, as they cost the most."""
 
 
 def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> ScannerParameters:
     """Draw an acquisition; ``one_affine`` keeps to one slab, as NIfTI needs."""
-    thickness = float(
-        rng.choice([2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], p=[0.05, 0.07, 0.07, 0.53, 0.09, 0.06, 0.06, 0.07])
-    )
+    thickness = float(rng.choice(list(_THICKNESS_MM), p=list(_THICKNESS_MM.values())))
     slabs: tuple[tuple[float, float], ...] = ((thickness, 1.0),)
-    if not one_affine and rng.random() < 0.12:
+    if rng.random() < 0.12 and not one_affine:
         slabs = (
             (float(rng.choice([3.0, 4.0, 5.0])), float(rng.uniform(0.3, 0.45))),
             (float(rng.choice([7.0, 8.0, 9.0])), 1.0),
         )
-    tilt = 0.0 if rng.random() < 0.35 else -float(rng.uniform(-20, 25))
+    # most gantries are tilted to spare the eyes, so that the plane falls towards the back; to half a degree
+    tilt = 0.0 if rng.random() < 0.35 else round(2 * rng.uniform(2, 25) * rng.choice([1.0, -1.0], p=[0.75, 0.25])) / 2
     roll, yaw = (float(np.clip(rng.normal(0, 4.5), -12, 12)) for _ in range(2))
     return ScannerParameters(
         slabs=slabs,
@@ -65,24 +121,24 @@ def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> Sca
         centre_mm=(float(rng.normal(0, 7)), float(rng.normal(0, 9)), float(rng.normal(0, 40))),
         start_mm=float(rng.uniform(-86, -62)),
         stop_mm=float(rng.uniform(84, 98)),
-        field_of_view_mm=float(rng.uniform(226, 256)),
+        field_of_view_mm=float(rng.uniform(208, 250)),
         matrix=matrix,
         offset_hu=float(np.clip(rng.normal(0, 1.8), -4, 4)),
         noise_hu=float(rng.uniform(2.5, 5.5)),
-        kernel_per_mm=float(rng.uniform(0.3, 0.5)),
         rim_hu=float(rng.uniform(1, 12)),
         rim_mm=float(rng.uniform(2.5, 7)),
-        streak_hu=float(rng.uniform(0, 9)),
-        cupping_hu=float(rng.normal(0, 1.2)),
-        base_hu=float(rng.uniform(-2, 3)),
-        headrest=bool(rng.random() < 0.8),
+        beam=BeamHardening(float(rng.uniform(0, 9)), float(rng.normal(0, 1.2)), float(rng.uniform(-2, 3))),
+        style=draw_style(rng),
+        headrest=draw_headrest(rng),
+        motion=draw_motion(rng),
+        metal=draw_metal(rng),
     )
 
 
 def slice_geometry(scanner: ScannerParameters) -> tuple[FloatArray, FloatArray]:
     """Affines (slices, 4, 4) and thickness (slices,) in mm, feet to head; the table moves along z."""
     tilt = np.radians(0.0 - scanner.tilt_deg)  # positive where the plane falls towards the back; no -0.0
-    spacing = scanner.field_of_view_mm / scanner.matrix
+    spacing = scanner.spacing_mm
     span = scanner.stop_mm - scanner.start_mm
     z, positions, thickness = scanner.start_mm, [], []
     for mm, until in scanner.slabs:
@@ -100,6 +156,15 @@ def slice_geometry(scanner: ScannerParameters) -> tuple[FloatArray, FloatArray]:
     return affines, np.array(thickness)
 
 
+def sub_slices(thickness: FloatArray) -> FloatArray:
+    """Where each slice is sampled, mm off its plane: (slices, samples), evenly within its thickness.
+
+    One sample for every 2.5 mm of the usual slice: thin scans have many slices and need few samples in each.
+    """
+    samples = max(1, round(float(np.median(thickness)) / _SUB_SLICE_MM))
+    return np.asarray(((np.arange(samples) + 0.5) / samples - 0.5)[None, :] * thickness[:, None])
+
+
 def scan(
     rng: np.random.Generator,
     scanner: ScannerParameters,
@@ -112,9 +177,9 @@ def scan(
     """Acquire the head: the volume as it leaves the scanner, and the infarct's mask (slices, rows, columns)."""
     affines, thickness = slice_geometry(scanner)
     to_head = _world_to_atlas(scanner, head, atlas)
-    to_grid = np.ascontiguousarray((to_head @ affines)[:, :3])
-    samples = max(1, round(float(np.median(thickness)) / _SUB_SLICE_MM))
-    offsets = ((np.arange(samples) + 0.5) / samples - 0.5)[None, :] * thickness[:, None]
+    pivot = np.array([0.0, 15.0, 15.0]) + np.array(scanner.centre_mm)
+    seen = poses(scanner.motion, affines[:, 2, 3], pivot) @ affines
+    to_grid = np.ascontiguousarray((to_head @ seen)[:, :3])
     fields = np.empty((*atlas.shape, 6), dtype=np.float32)
     for channel, field in enumerate((atlas.envelope, tissue, lesion, head.skull_mm, atlas.skin, head.face)):
         fields[..., channel] = field
@@ -124,21 +189,51 @@ def scan(
         float(WARP_STEP),
         STEP_MM,
         to_grid,
-        offsets,
+        sub_slices(thickness),
         scanner.matrix,
         scanner.matrix,
         head.rim_mm,
         scanner.rim_hu,
         scanner.rim_mm,
     )
-    inside = hu > -300
-    hu += scanner.offset_hu * inside
-    _beam_hardening(hu, to_grid, scanner, atlas)
-    hu += _noise(rng, hu.shape, scanner, thickness)
-    if scanner.headrest:
-        _headrest(hu, affines, scanner)
-    volume = Volume(np.clip(np.rint(hu), -1000, 3071).astype(np.int16), affines, thickness)
+    _degrade(rng, hu, scanner, to_grid * STEP_MM + _origin(atlas), affines, thickness)
+    volume = Volume(np.rint(hu).astype(np.int16), affines, thickness)
     return volume, np.asarray(share >= 0.5)
+
+
+def _origin(atlas: Atlas) -> FloatArray:
+    """Added to atlas voxels in mm it gives MNI mm; shape (3, 4)."""
+    out = np.zeros((3, 4))
+    out[:, 3] = atlas.origin
+    return out
+
+
+def _degrade(
+    rng: np.random.Generator,
+    hu: NDArray[np.float32],
+    scanner: ScannerParameters,
+    to_mm: FloatArray,
+    affines: FloatArray,
+    thickness: FloatArray,
+) -> None:
+    """From the head's HU to what this scanner shows of it, in place; ``to_mm`` takes pixels to MNI mm."""
+    spacing = scanner.spacing_mm
+    if scanner.motion is not None and scanner.motion.doubled:
+        double_edges(hu, scanner.motion, spacing)
+    hu[hu > -300] += np.float32(scanner.offset_hu)
+    harden(rng, hu, to_mm, scanner.beam)
+    if scanner.headrest is not None:
+        add_headrest(hu, affines, scanner.headrest)
+    blur(hu, scanner.style.kernel_per_mm, spacing)
+    if scanner.metal is not None:
+        add_metal(rng, hu, to_mm, thickness, spacing, scanner.metal)
+    add_noise(rng, hu, scanner.noise_hu, scanner.style.kernel_per_mm, spacing, thickness)
+    np.clip(hu, -1024, 3071, out=hu)
+    padding = scanner.style.vendor.padding_hu
+    if padding is not None:
+        middle = (scanner.matrix - 1) / 2
+        rows, columns = np.indices(hu.shape[1:])
+        hu[:, np.hypot(rows - middle, columns - middle) > scanner.matrix / 2] = padding
 
 
 def _world_to_atlas(scanner: ScannerParameters, head: Head, atlas: Atlas) -> FloatArray:
@@ -153,50 +248,3 @@ def _world_to_atlas(scanner: ScannerParameters, head: Head, atlas: Atlas) -> Flo
     index = np.diag([1 / STEP_MM, 1 / STEP_MM, 1 / STEP_MM, 1.0])
     index[:3, 3] = -np.array(atlas.origin) / STEP_MM
     return np.asarray(index @ flip @ turn)
-
-
-def _beam_hardening(hu: NDArray[np.float32], to_grid: FloatArray, scanner: ScannerParameters, atlas: Atlas) -> None:
-    """Dark band between the petrous bones and slow cupping, in place."""
-    n, rows, columns = hu.shape
-    c, r = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
-    for k in range(n):
-        x, y, z = (to_grid[k, a, 0] * c + to_grid[k, a, 1] * r + to_grid[k, a, 3] for a in range(3))
-        x, y, z = (v * STEP_MM + o for v, o in zip((x, y, z), atlas.origin, strict=True))
-        band = np.exp(-(((y + 24) / 7) ** 2) - ((z + 36) / 9) ** 2) * (np.abs(x) < 45)
-        bowl = ((x / 65) ** 2 + ((y + 18) / 85) ** 2) * scanner.cupping_hu
-        low_bright = scanner.base_hu * np.clip((-24 - z) / 25, 0, 1)
-        soft = (hu[k] > -200) & (hu[k] < 200)
-        hu[k] += ((np.minimum(bowl, 4) + low_bright) - scanner.streak_hu * band).astype(np.float32) * soft
-
-
-def _noise(
-    rng: np.random.Generator, shape: tuple[int, ...], scanner: ScannerParameters, thickness: FloatArray
-) -> NDArray[np.float32]:
-    """Noise with the spectrum of filtered back projection, (slices, rows, columns): |f| times the kernel's fall-off.
-
-    The SD belongs to 0.5 mm pixels; larger pixels average, so theirs is smaller, as in a real resampled image.
-    """
-    n, rows, columns = shape
-    spacing = scanner.field_of_view_mm / scanner.matrix
-    fy, fx = np.meshgrid(np.fft.fftfreq(rows, spacing), np.fft.rfftfreq(columns, spacing), indexing="ij")
-    f = np.hypot(fx, fy)
-    amplitude = np.sqrt(f + 0.03) * np.exp(-((f / scanner.kernel_per_mm) ** 2))
-    fine = np.linspace(0, 4 * scanner.kernel_per_mm, 400)
-    power = float(np.sum((fine + 0.03) * np.exp(-2 * (fine / scanner.kernel_per_mm) ** 2) * 2 * np.pi * fine) * fine[1])
-    amplitude *= np.sinc(fx * spacing) * np.sinc(fy * spacing) / (spacing * np.sqrt(power))
-    white = rng.standard_normal((n, rows, columns), dtype=np.float32)
-    out = np.fft.irfft2(np.fft.rfft2(white) * amplitude, s=(rows, columns))
-    level = scanner.noise_hu * np.sqrt(5.0 / thickness)
-    return np.asarray(out * level[:, None, None], dtype=np.float32)
-
-
-def _headrest(hu: NDArray[np.float32], affines: FloatArray, scanner: ScannerParameters) -> None:
-    """A thin curved shell behind and beside the head, in place."""
-    n, rows, columns = hu.shape
-    spacing = scanner.field_of_view_mm / scanner.matrix
-    c = (np.arange(columns) - (columns - 1) / 2) * spacing
-    r = (np.arange(rows) - (rows - 1) / 2) * spacing
-    distance = np.hypot(c[None, :], r[:, None] * 0.93)
-    shell = (np.abs(distance - 0.485 * scanner.field_of_view_mm) < max(1.2, spacing * 0.6)) & (r[:, None] > 10)
-    for k in range(n):
-        hu[k][shell & (hu[k] < -500)] = 110.0

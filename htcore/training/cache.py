@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from htcore import quality
 from htcore.dicom import read_study
 from htcore.errors import CohortError, HtcoreError
+from htcore.processes import end_with_parent
 from htcore.training.batches import ScanArrays
 from htcore.training.cohort import CohortScan
 from htcore.transforms import VERSION, mask_to_grid, prepare
@@ -77,7 +78,7 @@ def prepare_scans(
     jobs = [(row, scan, cache) for row, scan in enumerate(scans, start=1)]
     if workers > 1:
         # Fresh processes: a fork of one that has run torch threads may hang.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             _collect(pool.map(_prepare_one, jobs, chunksize=4), prepared, refused, len(jobs), tell)
     else:
         _collect(map(_prepare_one, jobs), prepared, refused, len(jobs), tell)

@@ -51,11 +51,6 @@ class CohortScan:
     split: str | None = None
     values: dict[str, float | str] = field(default_factory=dict)
 
-    @property
-    def person(self) -> str:
-        """Who was scanned, across tables: simulated cohorts number people alike, their true risk differs."""
-        return f"{self.patient_id}/{self.values['p_ht']}" if "p_ht" in self.values else self.patient_id
-
     def number(self, column: str) -> float | None:
         """A numeric column's value, ``None`` where unknown or no number."""
         try:
@@ -112,7 +107,7 @@ def check_no_leak(parts: dict[str, Collection[CohortScan]]) -> None:
     CohortError
         Naming the two parts and how many patients they share.
     """
-    seen: dict[str, set[str]] = {name: {scan.person for scan in scans} for name, scans in parts.items()}
+    seen: dict[str, set[str]] = {name: {scan.patient_id for scan in scans} for name, scans in parts.items()}
     names = list(seen)
     for index, first in enumerate(names):
         for second in names[index + 1 :]:

@@ -9,7 +9,7 @@ from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate, Stud
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE, notice_for
 from htcore.ui.viewer import draw_viewer
-from htcore.ui.words import lesion_sentence, plain, risk_sentence, timing_sentence
+from htcore.ui.words import finding_sentence, lesion_sentence, plain, risk_sentence, timing_sentence
 
 _ICONS = {"info": ":material/info:", "warn": ":material/warning:", "refuse": ":material/block:"}
 
@@ -39,9 +39,9 @@ def _draw_warnings(opened: Assessment) -> None:
         st.error("This scan was not scored. No risk is shown.", icon=":material/block:")
     for finding in opened.quality.findings:
         if finding.severity == "refuse":
-            st.error(plain(finding.message), icon=_ICONS["refuse"])
+            st.error(plain(finding_sentence(finding, opened.volume)), icon=_ICONS["refuse"])
         elif finding.severity == "warn":
-            st.warning(plain(finding.message), icon=_ICONS["warn"])
+            st.warning(plain(finding_sentence(finding, opened.volume)), icon=_ICONS["warn"])
 
 
 def _draw_risk(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
@@ -76,7 +76,7 @@ def _draw_reasons(evidence: Evidence) -> None:
 def _draw_receipt(opened: Assessment) -> None:
     receipt, volume = opened.receipt, opened.volume
     for finding in opened.quality.findings:
-        st.markdown(f"{_ICONS[finding.severity]} {plain(finding.message)}")
+        st.markdown(f"{_ICONS[finding.severity]} {plain(finding_sentence(finding, volume))}")
     if not opened.quality.findings:
         st.write("Quality: nothing to remark.")
     slices, rows, columns = volume.shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from htcore.types import Assessment, LesionMeasure, RiskEstimate
+from htcore.types import Assessment, Finding, LesionMeasure, RiskEstimate, Volume
 
 # Everything Markdown gives a meaning; texts out of a file must not become links or pictures.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -42,6 +42,13 @@ def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
         f"(interval {100 * low:.0f} to {100 * high:.0f}). That is {side} the threshold of {percent(risk.threshold)}; "
         f"among all {among} that it was calibrated on it is {round(100 * risk.prevalence)} of 100."
     )
+
+
+def finding_sentence(finding: Finding, volume: Volume) -> str:
+    """A quality finding, and on which slice to look where it has a place."""
+    if finding.place_mm is None:
+        return finding.message
+    return f"{finding.message} Look at slice {volume.nearest_slice(finding.place_mm) + 1} of {volume.shape[0]}."
 
 
 def lesion_sentence(lesion: LesionMeasure) -> str:

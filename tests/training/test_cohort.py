@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from htcore.errors import CohortError, UsageError
+from htcore.simulation.plan import CohortParameters, plan_cohort
 from htcore.training.cohort import CohortScan, check_no_leak, read_cohort, split_patients
 
 HEADER = "patient_id,scan_id,path,ht"
@@ -99,10 +100,23 @@ def test_one_class_one_patient_and_an_impossible_share_are_refused() -> None:
         split_patients([scan(0, True)], 1.0, seed=0)
 
 
-def test_leak_is_found_and_simulated_namesakes_are_no_leak() -> None:
+def test_leak_is_found_also_where_the_true_risk_differs() -> None:
     with pytest.raises(CohortError, match="1 patient"):
         check_no_leak({"training": [scan(1, True)], "validation": [scan(1, True, 1), scan(2, False)]})
     one, other = (replace(scan(1, True), values={"p_ht": value}) for value in (0.2, 0.7))
-    check_no_leak({"training": [one], "validation": [other]})
-    with pytest.raises(CohortError):
-        check_no_leak({"training": [one], "validation": [one]})
+    with pytest.raises(CohortError, match="1 patient"):
+        check_no_leak({"training": [one], "validation": [other]})
+    check_no_leak({"training": [scan(1, True)], "validation": [scan(2, True)]})
+
+
+def test_simulated_cohorts_of_two_seeds_share_nobody_and_one_seed_names_a_person_once() -> None:
+    def people(**chosen: int) -> dict[str, float]:
+        return {p.patient_id: p.clinical.glucose_mmol_l[0] for p in plan_cohort(CohortParameters(**chosen))}
+
+    one, other, larger = people(patients=6, seed=1), people(patients=6, seed=12), people(patients=9, seed=1)
+    assert not one.keys() & other.keys()
+    assert one.items() <= larger.items()
+    names = [[replace(scan(0, True), patient_id=name) for name in cohort] for cohort in (one, other, larger)]
+    check_no_leak({"training": names[0], "validation": names[1]})
+    with pytest.raises(CohortError, match="6 patient"):
+        check_no_leak({"training": names[0], "validation": names[2]})

@@ -49,8 +49,8 @@ def write_cohort(folder: Path, n: int, simulated: bool = True, first: int = 0) -
     rows, truth = ["patient_id,scan_id,path,ht,age"], ["patient_id,scan_id,p_ht,p_ht_image,lesion_volume_ml,depth_hu"]
     for index in range(n):
         (folder / f"s{index}").mkdir()
-        rows.append(f"MRN{index},A{index},s{index},{index % 2},{50 + index}")
-        truth.append(f"MRN{index},A{index},0.{first + index + 10},0.5,{index + 1},{index % 4}")
+        rows.append(f"MRN{first + index},A{index},s{index},{index % 2},{50 + index}")
+        truth.append(f"MRN{first + index},A{index},0.{first + index + 10},0.5,{index + 1},{index % 4}")
     (folder / "cohort.csv").write_text("\n".join(rows))
     if simulated:
         (folder / "truth.csv").write_text("\n".join(truth))

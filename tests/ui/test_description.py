@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from htcore.types import Finding, QualityReport
 from htcore.ui.viewer.description import SliceMarks, describe, marks, telling_slices
 from tests.ui.opened import refused, scored, small_volume
 
@@ -58,3 +60,14 @@ def test_description_is_json_with_one_entry_a_slice() -> None:
     assert out["pixel_mm"] == [6.0, 6.0]
     assert [entry["z_mm"] for entry in out["slices"]] == [-54.0 + 12 * k for k in range(10)]
     assert out["slices"][3]["contribution"] == 0.4
+
+
+def test_a_refused_scan_opens_where_the_finding_lies() -> None:
+    opened = refused()
+    assert describe(opened)["start"] == 5
+    place = tuple(float(value) for value in opened.volume.centres_mm[8])
+    findings = (
+        Finding("metal", "warn", "Metal.", tuple(float(value) for value in opened.volume.centres_mm[1])),
+        Finding("acute_blood", "refuse", "Blood.", place),
+    )
+    assert describe(replace(opened, quality=QualityReport(findings)))["start"] == 8

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from htcore.types import LesionMeasure, RiskEstimate
-from htcore.ui.words import lesion_sentence, percent, plain, risk_sentence, timing_sentence
+from htcore.types import Finding, LesionMeasure, RiskEstimate
+from htcore.ui.words import finding_sentence, lesion_sentence, percent, plain, risk_sentence, timing_sentence
 from tests.ui.opened import refused, scored
 
 
@@ -46,3 +46,12 @@ def test_timing_is_left_out_where_unknown() -> None:
 
 def test_markdown_of_a_header_is_shown_and_not_obeyed() -> None:
     assert plain("![x](http://a)") == r"\!\[x\]\(http\://a\)"
+
+
+def test_a_finding_with_a_place_names_the_slice_as_the_viewer_counts() -> None:
+    volume = refused().volume
+    place = tuple(float(value) for value in volume.centres_mm[6] + [12.0, 5.0, 1.0])
+    finding = Finding("acute_blood", "refuse", "Blood.", place)
+    assert volume.nearest_slice(place) == 6
+    assert finding_sentence(finding, volume) == "Blood. Look at slice 7 of 10."
+    assert finding_sentence(Finding("tilt", "info", "Tilted."), volume) == "Tilted."

@@ -63,10 +63,19 @@ def describe(assessment: Assessment) -> dict[str, Any]:
         "tilt_deg": round(volume.tilt_deg, 1),
         "slices": _slices(volume, evidence),
         "telling": list(telling),
-        "start": telling[0] if telling else slices // 2,
+        "start": telling[0] if telling else _first_look(assessment),
         "map_step": MAP_STEP,
         "scale": None if evidence is None else {"class": float(np.abs(evidence.class_map).max())},
     }
+
+
+def _first_look(assessment: Assessment) -> int:
+    """The slice of what the quality check points at, the severest first; else the middle one."""
+    order = {"refuse": 0, "warn": 1, "info": 2}
+    for finding in sorted(assessment.quality.findings, key=lambda one: order[one.severity]):
+        if finding.place_mm is not None:
+            return assessment.volume.nearest_slice(finding.place_mm)
+    return assessment.volume.shape[0] // 2
 
 
 def _slices(volume: Volume, evidence: Evidence | None) -> list[dict[str, Any]]:

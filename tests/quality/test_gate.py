@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -157,3 +159,52 @@ def test_mr_values_are_refused() -> None:
     volume = _volume()
     mr = np.where(volume.hu > 300, 20, np.where(volume.hu > -500, volume.hu * 20, 0))
     assert quality.check(_with(volume, mr), PLAIN).verdict == "refuse"
+
+
+def test_doubled_slices_are_told() -> None:
+    volume = _volume()
+    index = np.sort(np.append(np.arange(26), 12))
+    doubled = Volume(volume.hu[index], volume.affines[index], volume.thickness_mm[index])
+    found = _finding(quality.check(doubled, PLAIN), "doubled_slices")
+    assert found is not None and found.severity == "warn" and found.message.startswith("1 slices")
+    assert _finding(quality.check(volume, PLAIN), "doubled_slices") is None
+
+
+def test_slices_far_apart_are_no_head_and_cost_nothing() -> None:
+    volume = _volume()
+    affines = volume.affines.copy()
+    affines[-1, 2, 3] += 1e6
+    start = time.perf_counter()
+    assert _severity(Volume(volume.hu, affines, volume.thickness_mm), "not_a_head") == "refuse"
+    assert time.perf_counter() - start < 1.0
+
+
+def test_huge_pixels_stay_within_the_memory() -> None:
+    volume = _volume()
+    affines = volume.affines.copy()
+    affines[:, :3, :2] *= 1000.0
+    assert quality.check(Volume(volume.hu, affines, volume.thickness_mm), PLAIN).verdict == "refuse"
+
+
+def _codes() -> dict[str, set[str]]:
+    """Every code that the package and the preparation can yield, with its severities, read from their source."""
+    root = Path(quality.__file__).parent
+    out: dict[str, set[str]] = {}
+    for path in root.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
+                code, severity = node.args[0], node.args[1]
+                assert isinstance(code, ast.Constant), "a code is written out where it is yielded"
+                out.setdefault(code.value, set()).update(re.findall(r"info|warn|refuse", ast.unparse(severity)))
+    return out | {"no_brain": {"refuse"}}
+
+
+def test_the_documentation_lists_every_code_with_its_severities() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
+    listed = {
+        row[0]: set(row[1].split(", "))
+        for row in re.findall(r"^\| `(\w+)` \| ([a-z, ]+?) \|", text, flags=re.MULTILINE)
+    }
+    codes = _codes()
+    assert len(codes) > 18
+    assert listed == codes
