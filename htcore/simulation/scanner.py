@@ -85,6 +85,8 @@ class ScannerParameters:
         return self.field_of_view_mm / self.matrix
 
 
+_BEHIND_MM = 10.0
+"""The average skull's middle lies 12 mm behind the atlas's centre of turning; the nose takes some of it back."""
 _THICKNESS_MM = {
     1.0: 0.01,
     1.25: 0.015,
@@ -111,17 +113,20 @@ def draw_scanner(rng: np.random.Generator, matrix: int, one_affine: bool) -> Sca
             (float(rng.choice([3.0, 4.0, 5.0])), float(rng.uniform(0.3, 0.45))),
             (float(rng.choice([7.0, 8.0, 9.0])), 1.0),
         )
+    # a head is up to 206 mm long and 190 wide with its ears: who sets the field of view keeps it inside
     # most gantries are tilted to spare the eyes, so that the plane falls towards the back; to half a degree
     tilt = 0.0 if rng.random() < 0.35 else round(2 * rng.uniform(2, 25) * rng.choice([1.0, -1.0], p=[0.75, 0.25])) / 2
+    field = float(rng.uniform(216, 254))
+    x, y = (float(np.clip(rng.normal(0, sd), -room, room)) for sd, room in ((7, field / 2 - 95), (9, field / 2 - 103)))
     roll, yaw = (float(np.clip(rng.normal(0, 4.5), -12, 12)) for _ in range(2))
     return ScannerParameters(
         slabs=slabs,
         tilt_deg=tilt,
         rotation_deg=(float(np.clip(rng.normal(0, 7), -16, 16)), roll, yaw),
-        centre_mm=(float(rng.normal(0, 7)), float(rng.normal(0, 9)), float(rng.normal(0, 40))),
+        centre_mm=(x, y - _BEHIND_MM, float(rng.normal(0, 40))),
         start_mm=float(rng.uniform(-86, -62)),
         stop_mm=float(rng.uniform(84, 98)),
-        field_of_view_mm=float(rng.uniform(208, 250)),
+        field_of_view_mm=field,
         matrix=matrix,
         offset_hu=float(np.clip(rng.normal(0, 1.8), -4, 4)),
         noise_hu=float(rng.uniform(2.5, 5.5)),

@@ -113,3 +113,10 @@ def test_metal_and_motion_reach_the_picture(monkeypatch: pytest.MonkeyPatch) -> 
     change = np.abs(moved.hu.astype(int) - still.hu).mean(axis=(1, 2))
     assert change[half + 2 :].max() > 20 > change[: half - 2].max()
     assert moved_mask.shape == mask.shape
+
+
+def test_the_field_of_view_holds_the_head(drawn: list[ScannerParameters]) -> None:
+    for scanner in drawn:
+        x, y, _ = scanner.centre_mm
+        assert abs(x) + 95 <= scanner.field_of_view_mm / 2 + 1e-9
+        assert abs(y + 10) + 103 <= scanner.field_of_view_mm / 2 + 1e-9
