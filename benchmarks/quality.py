@@ -1,12 +1,14 @@
 """What the quality gate catches and what it refuses wrongly, on simulated scans whose truth is known.
 
-``python -m benchmarks.quality [N] [SEED]``: of ``N`` scans (300) four in ten are clean, five bleed, one in twenty has
-contrast agent and one in twenty metal. Prints rates with Wilson's 95% intervals and a table of every code.
+``python -m benchmarks.quality [N] [SEED] [MINUTES]``: of ``N`` scans (300) four in ten are clean, five bleed, one in
+twenty has contrast agent and one in twenty metal. Prints rates with Wilson's 95% intervals and a table of every code;
+after ``MINUTES`` it stops and tells how many scans it came to.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,6 +54,7 @@ class Result:
     clean: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     other: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     codes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    scans: int = 0
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
@@ -72,10 +75,13 @@ def plan(n: int) -> Iterator[tuple[str, str | None]]:
         bleeds += kind == "blood"
 
 
-def measure(n: int, seed: int) -> Result:
+def measure(n: int, seed: int, minutes: float) -> Result:
     """Simulate, check, count."""
-    result = Result()
+    result, started = Result(), time.monotonic()
     for index, (kind, bleed) in enumerate(plan(n)):
+        if time.monotonic() - started > 60 * minutes:
+            break
+        result.scans += 1
         rng = np.random.default_rng([seed, index])
         hazards = None
         if bleed is not None:
@@ -111,10 +117,10 @@ def _count(result: Result, kind: str, report: QualityReport, blood: object, thic
         result.other["metal: taken for blood"].add("acute_blood" in codes)
 
 
-def main(n: int, seed: int) -> None:
+def main(n: int, seed: int, minutes: float) -> None:
     """Measure and print."""
-    result = measure(n, seed)
-    print(f"{n} simulated scans, seed {seed}; 95% intervals after Wilson")
+    result = measure(n, seed, minutes)
+    print(f"{result.scans} simulated scans, seed {seed}; 95% intervals after Wilson")
     print("\nacute blood found (50 to 80 HU, at least 2 mL), by kind and mL")
     for key in sorted(result.blood):
         print(f"  {key[0]:18s}{key[1]:12s}{result.blood[key]}")
@@ -143,4 +149,6 @@ def main(n: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, int(sys.argv[2]) if len(sys.argv) > 2 else 20261124)
+    given = [float(value) for value in sys.argv[1:]]
+    count, start, limit = (*given, *(300, 20261124, 1e6)[len(given) :])
+    main(int(count), int(start), limit)

@@ -63,5 +63,11 @@ def _declared(receipt: StudyReceipt) -> Iterator[Finding]:
         yield Finding(
             "sharp_kernel", "warn", "The kernel is one for bone: give the soft-tissue series if there is one."
         )
+    if receipt.inferred_intercept is not None:
+        message = (
+            f"The files do not say how stored values become HU; air, brain and bone confirm an intercept of "
+            f"{receipt.inferred_intercept:.0f}. Send the original series if you can."
+        )
+        yield Finding("rescale_inferred", "warn", message)
     if receipt.simulated:
         yield Finding("simulated", "info", "This is a simulated scan, not a patient.")

@@ -48,7 +48,10 @@ def _spacing(volume: Volume) -> Iterator[Finding]:
         yield Finding("doubled_slices", "warn", message)
     slabs = _slabs(steps)
     if len(slabs) > 1:
-        listed = ", ".join(f"{size} slices {step:.1f} mm apart" for size, step in slabs)
+        listed = ", ".join(
+            f"{f'{between:.2f} mm on ' if between is not None else ''}{size} slices {step:.1f} mm apart"
+            for size, step, between in slabs
+        )
         yield Finding("uneven_spacing", "info", f"The spacing is uneven ({listed}); the geometry accounts for it.")
     covered = np.maximum(volume.thickness_mm[:-1], volume.thickness_mm[1:])
     usual = np.array([_usual_step(steps, k) for k in range(steps.size)])
@@ -65,13 +68,15 @@ def _usual_step(steps: NDArray[np.float64], k: int) -> float:
     return float(np.median(around)) if around.size else float(steps[k])
 
 
-def _slabs(steps: NDArray[np.float64]) -> list[tuple[int, float]]:
-    """Runs of equal steps as (slices, step in mm); single steps between runs are left out."""
-    runs: list[tuple[int, float]] = []
-    start = 0
+def _slabs(steps: NDArray[np.float64]) -> list[tuple[int, float, float | None]]:
+    """Runs of equal steps as (slices, step in mm, mm from the run before); other slices between runs are left out."""
+    runs: list[tuple[int, float, float | None]] = []
+    start, ended = 0, None
     for k in range(1, steps.size + 1):
         if k == steps.size or abs(steps[k] - steps[start]) > at.SPACING_TOLERANCE_MM:
             if k - start > 1:
-                runs.append((k - start + 1, float(steps[start:k].mean())))
+                between = None if ended is None or ended == start else float(steps[ended:start].sum())
+                runs.append((k - start + 1, float(steps[start:k].mean()), between))
+                ended = k
             start = k
     return runs

@@ -210,14 +210,15 @@ def _brain_and_bone(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Brain and share of bone nearby, found on an even grid and brought back to the slices."""
     n, rows, columns = hu.shape
-    down, across = max(1, int(rows * pixel_mm / at.MASK_MM)), max(1, int(columns * pixel_mm / at.MASK_MM))
+    step = max(at.MASK_MM, pixel_mm)
+    down, across = max(1, int(rows * pixel_mm / step)), max(1, int(columns * pixel_mm / step))
     small = np.stack([cv2.resize(image, (across, down), interpolation=cv2.INTER_AREA) for image in hu])
-    levels = np.arange(z[0], z[-1] + 1e-6, at.MASK_MM)
+    levels = np.arange(z[0], z[-1] + 1e-6, step)
     even = _between(small, np.interp(levels, z, np.arange(n)))
-    brain = brain_mask(_closed_at_the_border(even), at.MASK_MM)[:, 1:-1, 1:-1]
+    brain = brain_mask(_closed_at_the_border(even), step)[:, 1:-1, 1:-1]
     solid = (even > at.SOLID_HU).astype(np.float32)
-    nearby = ndimage.gaussian_filter(solid, at.BONE_REACH_MM / at.MASK_MM, truncate=3.0)
-    index = (z - z[0]) / at.MASK_MM
+    nearby = ndimage.gaussian_filter(solid, at.BONE_REACH_MM / step, truncate=3.0)
+    index = (z - z[0]) / step
     nearest = np.clip(np.rint(index).astype(np.intp), 0, len(levels) - 1)
     mask = np.stack(
         [cv2.resize(brain[k].view(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST) for k in nearest]

@@ -23,6 +23,8 @@ from htcore.simulation.writer import Person, write_dicom, write_mask, write_nift
 
 SIMULATOR = 2
 """Counts changes of what a seed gives, so that an unfinished cohort is not finished by another simulator."""
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PARAMETERS, _DONE = "parameters.json", ".done"
 
 
@@ -94,12 +96,11 @@ def _written_or_said() -> Iterator[None]:
     """Turn what a disk refuses into an error that says what to do; names of files are not repeated."""
     try:
         yield
-    except PermissionError as error:
-        raise UsageError(
-            "The output folder cannot be written to: choose another place or change its rights."
-        ) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in _NO_RIGHT:
+            message = "The output folder cannot be written to: choose another place or change its rights."
+            raise UsageError(message) from error
+        if error.errno in _NO_SPACE:
             message = "The disk is full: free some space and call again; the scans that are finished are kept."
             raise CohortError(message, code="disk_full") from error
         message = "A scan could not be written: check the disk and call again; the scans that are finished are kept."

@@ -49,6 +49,13 @@ def _dicm(zeros: int) -> bytes:
     return b"\0" * 128 + b"DICM" + bytes(zeros)
 
 
+def test_a_zip_bomb_of_many_small_members_is_refused_before_the_first(peak_mib: Callable[[], float]) -> None:
+    bomb = zipped({f"{n}": _dicm(100_000) for n in range(400)})
+    tracemalloc.reset_peak()
+    assert code_of([bomb]) == "zip_ratio"
+    assert peak_mib() < 8
+
+
 def test_a_zip_whose_entries_overlap(peak_mib: Callable[[], float]) -> None:
     """Many directory entries that share one compressed kernel (Fifield 2019): small packed, vast unpacked."""
     kernel = zipped({"a": _dicm(1_000_000)})

@@ -122,7 +122,10 @@ BAD: dict[str, Build] = {
     "nifti_cut": lambda: {"zebulon.nii": _nifti(np.zeros((9, 9, 9), np.int16))[:-99]},
     "nifti_of_air": lambda: {"zebulon.nii": _nifti(np.full((9, 9, 9), -1000, np.int16))},
 }
-GOOD: dict[str, Build] = {"good": lambda: _folder(_marked())}
+GOOD: dict[str, Build] = {
+    "good": lambda: _folder(_marked()),
+    "name_for_a_modality_beside": lambda: _folder([*_marked(), _marked(tags(Modality="ZEBULON"))[0]]),
+}
 
 
 @pytest.fixture(params=[*BAD, *GOOD])
@@ -167,7 +170,7 @@ def test_each_bad_input_has_its_code(name: str, tmp_path: Path) -> None:
         (tmp_path / file).write_bytes(content)
     result = CliRunner().invoke(app, ["inspect", str(tmp_path), "--json"])
     found = json.loads(result.stdout)
-    if name in {"name_for_a_vr", "good", "nifti_of_air"} or (name == "name_for_a_uid" and "volume" in found):
+    if name in {"name_for_a_vr", "nifti_of_air", *GOOD} or (name == "name_for_a_uid" and "volume" in found):
         assert found["schema"] == "htcore.inspection/1"
         return
     assert found["schema"] == "htcore.error/1"

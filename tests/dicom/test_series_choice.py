@@ -249,12 +249,21 @@ def test_one_series_uid_in_two_examinations_is_never_mixed() -> None:
 def test_the_order_of_files_never_decides() -> None:
     """Three equal series: the earliest wins in every order."""
     parts = [
-        files_of(other(HEAD, series_uid=f"1.2.3.{n}", noise_hu=n), tags(AcquisitionTime=f"1{n}0000")) for n in (1, 2, 3)
+        files_of(other(HEAD, series_uid=f"1.2.3.{9 - n}", noise_hu=n), tags(AcquisitionTime=f"1{n}0000"))
+        for n in (1, 2, 3)
     ]
     for order in permutations(parts):
         volume, receipt = read([file for part in order for file in part])
         np.testing.assert_array_equal(volume.hu, other(HEAD, noise_hu=1.0).hu())
         assert left_out(receipt) == {"equal to the chosen series and later": 24}
+
+
+def test_the_order_of_files_never_decides_between_parts_of_one_series_either() -> None:
+    """Two scans of one place, told apart by a value of Image Type that says nothing: one of them, always the same."""
+    first = files_of(other(HEAD, noise_hu=1.0), tags(ImageType=["ORIGINAL", "PRIMARY", "AXIAL", "ADD"]))
+    second = files_of(other(HEAD, noise_hu=2.0))
+    chosen = [read(order)[1].content_sha256 for order in ([*first, *second], [*second, *first])]
+    assert chosen[0] == chosen[1]
 
 
 # What the receipt owes

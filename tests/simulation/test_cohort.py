@@ -144,6 +144,7 @@ def test_killed_run_leaves_no_cohort_and_the_same_command_finishes_it(small: Pat
         (errno.ENOSPC, CohortError, "disk_full"),
         (errno.EIO, CohortError, "not_written"),
         (errno.EACCES, UsageError, "usage"),
+        (errno.EROFS, UsageError, "usage"),
     ],
 )
 def test_what_the_disk_refuses_is_said_and_the_run_goes_on_later(
@@ -186,9 +187,8 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("keep")
-    with pytest.raises(HtcoreError) as caught:
+    with pytest.raises(UsageError, match="another place"):
         simulate_cohort(SMALL, tmp_path / "file" / "out", workers=1)
-    assert "file" not in str(caught.value).replace("files", "")
     with pytest.raises(UsageError):
         simulate_cohort(SMALL, tmp_path / "file", workers=1)
     assert (tmp_path / "file").read_text() == "keep"
