@@ -87,12 +87,14 @@ def _clots(head: Head, frame: Frame, reference_hu: float) -> Iterator[NDArray[np
 def _is_calcium(excess: FloatArray, part: NDArray[np.bool_], head: Head, frame: Frame) -> bool:
     """Small with a peak, or in the basal ganglia of both sides."""
     volume = head.millilitres(part)
-    if volume < at.SMALL_CALCIUM_ML and excess[part].max() > at.CALCIUM_PEAK_HU:
-        return True
     k, r, c = (round(float(index.mean())) for index in np.nonzero(part))
     off, back = float(frame.from_midline[k, r, c]), float(frame.back[0, r, 0])
     (near, far), (front, rear) = at.GANGLIA_OFF_MIDLINE_MM, at.GANGLIA_BACK
-    if volume >= at.GANGLIA_ML or not (near < abs(off) < far and front < back < rear):
+    ganglia = near < abs(off) < far and front < back < rear and head.bone_nearby[k, r, c] < 0.05
+    small = volume < (at.GANGLIA_ONE_SIDE_ML if ganglia else at.SMALL_CALCIUM_ML)
+    if small and excess[part].max() > at.CALCIUM_PEAK_HU:
+        return True
+    if not ganglia or volume >= at.GANGLIA_ML:
         return False
     reach = round(at.MIRROR_MM / head.pixel_mm)
     mirrored = round(c - 2 * off / head.pixel_mm)

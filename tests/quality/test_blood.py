@@ -77,9 +77,16 @@ def test_calcium_is_no_blood(head: Volume, volume_ml: float) -> None:
 
 @pytest.mark.parametrize(("both", "expected"), [(True, None), (False, "refuse")])
 def test_ganglia_dense_on_both_sides_are_calcified(head: Volume, both: bool, expected: str | None) -> None:
-    dense = ball(head, (20.0, -8.0, 5.0), 1.2, 75.0)
+    dense = ball(head, (20.0, -8.0, 5.0), 1.7, 75.0)
     dense = ball(dense, (-20.0, -8.0, 5.0), 1.0, 75.0) if both else dense
     assert severity(dense, "acute_blood") == expected
+
+
+@pytest.mark.parametrize(("centre", "expected"), [((20.0, -8.0, 5.0), None), (DEEP_LEFT, "refuse")])
+def test_a_small_dense_spot_is_calcium_in_the_ganglia_alone(
+    head: Volume, centre: tuple[float, float, float], expected: str | None
+) -> None:
+    assert severity(ball(head, centre, 0.95, 75.0), "acute_blood") == expected
 
 
 @pytest.mark.parametrize("hu", [52.0, 66.0])
