@@ -78,10 +78,30 @@ def _clots(head: Head, frame: Frame, reference_hu: float) -> Iterator[NDArray[np
     excess = smooth - _usual(smooth, frame.clean, head.bone_nearby, reference_hu)
     calcium = next_slices(grown((head.hu > at.CALCIUM_HU) & frame.clean, at.CALCIUM_MARGIN_MM, head.pixel_mm))
     for part in _parts((excess > at.BLOOD_EXCESS_HU) & frame.clean & ~calcium, head, at.MIN_BLOOD_ML / 2):
-        if head.millilitres(part) < at.SMALL_CALCIUM_ML and excess[part].max() > at.CALCIUM_PEAK_HU:
+        if _is_calcium(excess, part, head, frame):
             continue
         if _clot_ml(excess, part, head) >= _needed_ml(part, head, frame, at.MIN_BLOOD_ML):
             yield part
+
+
+def _is_calcium(excess: FloatArray, part: NDArray[np.bool_], head: Head, frame: Frame) -> bool:
+    """Small with a peak, or in the basal ganglia of both sides."""
+    volume = head.millilitres(part)
+    k, r, c = (round(float(index.mean())) for index in np.nonzero(part))
+    off, back = float(frame.from_midline[k, r, c]), float(frame.back[0, r, 0])
+    (near, far), (front, rear) = at.GANGLIA_OFF_MIDLINE_MM, at.GANGLIA_BACK
+    ganglia = near < abs(off) < far and front < back < rear and head.bone_nearby[k, r, c] < 0.05
+    small = volume < (at.GANGLIA_ONE_SIDE_ML if ganglia else at.SMALL_CALCIUM_ML)
+    if small and excess[part].max() > at.CALCIUM_PEAK_HU:
+        return True
+    if not ganglia or volume >= at.GANGLIA_ML:
+        return False
+    reach = round(at.MIRROR_MM / head.pixel_mm)
+    mirrored = round(c - 2 * off / head.pixel_mm)
+    window = excess[max(0, k - 1) : k + 2, max(0, r - reach) : r + reach + 1, max(0, mirrored - reach) :][
+        :, :, : 2 * reach + 1
+    ]
+    return bool((window > at.BLOOD_EXCESS_HU).any())
 
 
 def _films(head: Head, frame: Frame, reference_hu: float) -> Iterator[NDArray[np.bool_]]:

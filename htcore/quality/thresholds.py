@@ -99,6 +99,12 @@ MIN_ARTERY_ML = 0.7
 CALCIUM_HU, CALCIUM_MARGIN_MM = 110.0, 4.8
 # In thick slices calcium is diluted below 110 HU. It is small and has a peak; a bleed as small as that has none.
 SMALL_CALCIUM_ML, CALCIUM_PEAK_HU = 0.8, 30.0
+# The basal ganglia (8 to 32 mm from the midline, amid the brain) calcify on both sides at once, up to 2 mL each and
+# sometimes under 110 HU; a bleed into both of them at the same height would be a rare chance.
+GANGLIA_OFF_MIDLINE_MM, GANGLIA_BACK, GANGLIA_ML = (8.0, 32.0), (0.3, 0.58), 2.0
+MIRROR_MM = 6.0
+# On one side alone, calcium of 10 mm across with its blur comes to 0.9 mL: with a peak it is calcium up to here.
+GANGLIA_ONE_SIDE_ML = 1.2
 # Under the skull: a film is averaged over the first 5.5 mm, in which 8 HU above the usual rim is a clot of 2 mm.
 RIM_MM = 5.5
 RIM_EXCESS_HU = 8.0

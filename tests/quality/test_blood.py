@@ -75,6 +75,20 @@ def test_calcium_is_no_blood(head: Volume, volume_ml: float) -> None:
     assert severity(ball(soft, DEEP_LEFT, volume_ml, 200.0), "acute_blood") is None
 
 
+@pytest.mark.parametrize(("both", "expected"), [(True, None), (False, "refuse")])
+def test_ganglia_dense_on_both_sides_are_calcified(head: Volume, both: bool, expected: str | None) -> None:
+    dense = ball(head, (20.0, -8.0, 5.0), 1.7, 75.0)
+    dense = ball(dense, (-20.0, -8.0, 5.0), 1.0, 75.0) if both else dense
+    assert severity(dense, "acute_blood") == expected
+
+
+@pytest.mark.parametrize(("centre", "expected"), [((20.0, -8.0, 5.0), None), (DEEP_LEFT, "refuse")])
+def test_a_small_dense_spot_is_calcium_in_the_ganglia_alone(
+    head: Volume, centre: tuple[float, float, float], expected: str | None
+) -> None:
+    assert severity(ball(head, centre, 0.95, 75.0), "acute_blood") == expected
+
+
 @pytest.mark.parametrize("hu", [52.0, 66.0])
 def test_a_dense_artery_is_no_blood(head: Volume, hu: float) -> None:
     """A middle cerebral artery 4 mm across and 26 mm long, its partial volume in slices of 5 mm worked out."""
