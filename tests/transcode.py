@@ -1,4 +1,4 @@
-"""DICOM instances rewritten in other transfer syntaxes, with encoders independent of the decoders under test."""
+"""DICOM instances rewritten in other transfer syntaxes by imagecodecs; ``test_codecs`` uses other encoders too."""
 
 from __future__ import annotations
 

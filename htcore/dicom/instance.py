@@ -205,8 +205,19 @@ def _with_shared(header: Header, groups: tuple[list[Dataset], list[Dataset]] | N
 
 
 def first_items(groups: Iterable[Dataset], little_endian: bool) -> list[Header]:
-    """The first item of every functional group macro."""
-    return [header_of(e.value[0], little_endian) for group in groups for e in group if e.VR == "SQ" and e.value]
+    """The first item of every functional group macro.
+
+    Raises
+    ------
+    ReadError
+        Code ``bad_tag``, if a macro cannot be parsed.
+    """
+    try:
+        return [header_of(e.value[0], little_endian) for group in groups for e in group if e.VR == "SQ" and e.value]
+    except ReadError:
+        raise
+    except Exception as error:  # pydicom parses a group when it is asked for, and lets many kinds through
+        raise ReadError("The frames' descriptions are damaged: export the series again.", code="bad_tag") from error
 
 
 def _groups(dataset: Dataset) -> tuple[list[Dataset], list[Dataset]] | None:

@@ -101,6 +101,10 @@ def _with_inferred_rescale(planes: list[Plane], pixels: _Pixels) -> tuple[list[P
 def _check(instance: Instance) -> None:
     if instance.syntax is not None and instance.syntax not in NATIVE | COMPRESSED:
         raise unsupported()
+    if (instance.syntax in COMPRESSED) != (instance.pixels_length == -1):
+        # Read as what it is not, a compressed frame would pass for noise in HU.
+        message = "The pixels are not stored as the file's transfer syntax says: export the study again."
+        raise ReadError(message, code="undecodable")
     if instance.whole("SamplesPerPixel") != 1:
         raise ReadError("The images are in colour: export the original CT series.", code="unsupported_pixels")
     if instance.pixels_at is None:
