@@ -167,7 +167,11 @@ def train(
     learning_rate: Annotated[float, typer.Option()] = 2e-3,
     seed: Annotated[int, typer.Option()] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads of the network; torch's own choice by default.")] = None,
-    calibration_share: Annotated[float, typer.Option(help="Share of patients kept aside to calibrate.")] = 0.1,
+    calibration_share: Annotated[float, typer.Option(help="Share of patients kept aside to calibrate.")] = 0.2,
+    selection_share: Annotated[
+        float, typer.Option(help="Share of the other patients that choose the epoch; 0 keeps the last epoch.")
+    ] = 0.15,
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs without gain on those patients.")] = 5,
     cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
     device: Annotated[Device, typer.Option()] = Device.auto,
@@ -179,12 +183,18 @@ def train(
 
     with _errors(False):
         loop = LoopParameters(
-            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed, threads=threads
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            threads=threads,
+            patience=patience,
         )
         parameters = TrainingParameters(
             loop=loop,
             validation_cohort=validation,
             calibration_share=calibration_share,
+            selection_share=selection_share,
             device=device.value,
             cache=cache,
             workers=workers,

@@ -24,6 +24,7 @@ def write_card(
     calibration: Calibration,
     refused: tuple[RefusedScan, ...],
     loop: LoopParameters,
+    choice: str,
 ) -> str:
     """Markdown: what the model is, what it was trained on, how well it did on whom, and what it is not for."""
     part = str(table["part"].iloc[0])
@@ -43,7 +44,7 @@ def write_card(
         "",
         "## Training",
         f"- Data: {training_data}.",
-        f"- {loop.epochs} epochs, batches of {loop.batch_size}, seed {loop.seed}, weights of the last epoch.",
+        f"- {loop.epochs} epochs, batches of {loop.batch_size}, seed {loop.seed}; {choice}.",
         f"- Calibration: Platt scaling on {calibration.n_scans} scans of {calibration.n_patients} other patients.",
         f"- Share of calibration scans with HT: {calibration.prevalence:.3f}.",
         f"- Left out: {len(refused)} scans{_reasons(refused)}.",

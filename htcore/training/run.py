@@ -21,7 +21,9 @@ from htcore.training.batches import ScanArrays
 from htcore.training.cache import PreparedScan, RefusedScan, prepare_scans
 from htcore.training.card import write_card
 from htcore.training.cohort import COVARIATES, check_no_leak, read_cohort, split_patients
-from htcore.training.loop import EpochLog, LoopParameters, fit
+from htcore.training.loop import EpochLog, Fitted, LoopParameters, fit
+from htcore.training.selection import score
+from htcore.training.splits import hold_out
 
 FACTORS = ("lesion_volume_ml", "depth_hu", "cortical_share", "artery_sign", "leukoaraiosis", "mass_effect_mm")
 _LOG_FACTORS = ("lesion_volume_ml",)
@@ -42,6 +44,8 @@ class TrainingParameters:
         Another ``cohort.csv``, never trained on; its predictions become the bundle's validation set.
     calibration_share : float
         Patients kept aside to fit the calibration.
+    selection_share : float
+        Of the others, patients that choose the epoch whose weights are kept; 0 keeps the last epoch's.
     cache : Path or None
         Folder of prepared scans, shared between trainings; by default ``prepared`` beside the cohort table.
     workers : int
@@ -53,7 +57,8 @@ class TrainingParameters:
     loop: LoopParameters = field(default_factory=LoopParameters)
     network: NetworkConfig = field(default_factory=lambda: NetworkConfig(factors=len(FACTORS)))
     validation_cohort: Path | None = None
-    calibration_share: float = 0.1
+    calibration_share: float = 0.2
+    selection_share: float = 0.15
     device: str = "auto"
     cache: Path | None = None
     workers: int = 1
@@ -78,6 +83,7 @@ class _Parts:
     """Prepared scans by use; no patient in two of them."""
 
     training: tuple[PreparedScan, ...]
+    selection: tuple[PreparedScan, ...]
     calibration: tuple[PreparedScan, ...]
     validation: tuple[PreparedScan, ...]
     refused: tuple[RefusedScan, ...]
@@ -107,15 +113,16 @@ def train(
     parts = _prepare(parameters, cohort_csv, tell)
     work = out.with_name(f"{out.name}.training")
     source = PreparedSource(parts.training, standardised_factors(parts.training))
+    selection = PreparedSource(parts.selection, standardised_factors(parts.selection)) if parts.selection else None
 
     def told(log: EpochLog) -> None:
         tell("train", log.epoch, parameters.loop.epochs)
         if on_epoch is not None:
             on_epoch(log)
 
-    network = fit(parameters.network, source, parameters.loop, work, device, told)
-    contents = _contents(network, parts, parameters, out.name, (work / "training_log.csv").read_text(encoding="utf-8"))
-    bundle = save_bundle(out, contents)
+    fitted = fit(parameters.network, source, parameters.loop, work, device, told, selection=selection)
+    log = (work / "training_log.csv").read_text(encoding="utf-8")
+    bundle = save_bundle(out, _contents(fitted, parts, parameters, out.name, log))
     shutil.rmtree(work, ignore_errors=True)
     return bundle
 
@@ -126,22 +133,23 @@ def _prepare(parameters: TrainingParameters, cohort_csv: Path, tell: Tell) -> _P
     if parameters.limit is not None:
         kept = set(cohort.patients[: parameters.limit])
         scans = tuple(scan for scan in scans if scan.patient_id in kept)
-    training, calibration = split_patients(scans, parameters.calibration_share, parameters.loop.seed)
+    rest, calibration = split_patients(scans, parameters.calibration_share, parameters.loop.seed)
+    training, selection = hold_out(rest, parameters.selection_share, parameters.loop.seed)
     validation = tuple(scan for scan in scans if scan.split == "validation")
     if parameters.validation_cohort is not None:
         validation = read_cohort(parameters.validation_cohort).scans
-    check_no_leak({"training": training, "calibration": calibration, "validation": validation})
+    parts = {"training": training, "selection": selection, "calibration": calibration, "validation": validation}
+    check_no_leak(dict(parts))
     cache = parameters.cache or cohort_csv.parent / "prepared"
-    prepared, refused = prepare_scans((*training, *calibration, *validation), cache, parameters.workers, tell)
-    parts = {
-        name: tuple(entry for entry in prepared if entry.scan.path in {scan.path for scan in part})
-        for name, part in (("training", training), ("calibration", calibration), ("validation", validation))
-    }
-    if len(parts["training"]) < _MINIMUM_TRAINING:
+    wanted = tuple(scan for part in parts.values() for scan in part)
+    prepared, refused = prepare_scans(wanted, cache, parameters.workers, tell)
+    usable = {entry.scan.path: entry for entry in prepared}
+    found = {name: tuple(usable[scan.path] for scan in part if scan.path in usable) for name, part in parts.items()}
+    if len(found["training"]) < _MINIMUM_TRAINING:
         raise CohortError(
-            f"Training needs {_MINIMUM_TRAINING} usable scans or more, {len(parts['training'])} are left: add scans."
+            f"Training needs {_MINIMUM_TRAINING} usable scans or more, {len(found['training'])} are left: add scans."
         )
-    return _Parts(parts["training"], parts["calibration"], parts["validation"], refused, cohort.simulated)
+    return _Parts(**found, refused=refused, simulated=cohort.simulated)
 
 
 def standardised_factors(scans: tuple[PreparedScan, ...]) -> NDArray[np.float32]:
@@ -157,9 +165,8 @@ def standardised_factors(scans: tuple[PreparedScan, ...]) -> NDArray[np.float32]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _contents(
-    network: LesionGatedResNet, parts: _Parts, parameters: TrainingParameters, name: str, log: str
-) -> BundleContents:
+def _contents(fitted: Fitted, parts: _Parts, parameters: TrainingParameters, name: str, log: str) -> BundleContents:
+    network = fitted.network
     calibration_results = [_score(network, entry) for entry in parts.calibration]
     curve = fit_calibration(
         np.array([logit for logit, _ in calibration_results]),
@@ -175,9 +182,28 @@ def _contents(
     if not parts.simulated:
         table = without_identifiers(table)
     text = _training_data(parts)
-    card = write_card(name, text, parts.simulated, table, curve, parts.refused, parameters.loop)
-    settings = {"loop": asdict(parameters.loop), "calibration_share": parameters.calibration_share}
+    choice = _choice(fitted, parts)
+    card = write_card(name, text, parts.simulated, table, curve, parts.refused, parameters.loop, choice)
+    settings = {
+        "loop": asdict(parameters.loop),
+        "calibration_share": parameters.calibration_share,
+        "selection_share": parameters.selection_share,
+        "weights_of_epoch": fitted.chosen.epoch,
+    }
     return BundleContents(network, curve, table, card, log, text, parts.simulated, settings)
+
+
+def _choice(fitted: Fitted, parts: _Parts) -> str:
+    """Which epoch's weights the network has, and why."""
+    chosen, done = fitted.chosen, len(fitted.log)
+    if not parts.selection:
+        return f"weights of the last epoch, {chosen.epoch}"
+    patients = len({entry.scan.patient_id for entry in parts.selection})
+    by_auc = score(np.zeros(len(parts.selection)), np.array([entry.scan.ht for entry in parts.selection])).by_auc
+    return (
+        f"weights of epoch {chosen.epoch} of {done}, the best by {'AUC' if by_auc else 'loss'} on "
+        f"{len(parts.selection)} scans of {patients} selection patients"
+    )
 
 
 def _score(network: LesionGatedResNet, entry: PreparedScan) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +51,8 @@ def write_cohort(folder: Path, n: int, simulated: bool = True, first: int = 0) -
     rows, truth = ["patient_id,scan_id,path,ht,age"], ["patient_id,scan_id,p_ht,p_ht_image,lesion_volume_ml,depth_hu"]
     for index in range(n):
         (folder / f"s{index}").mkdir()
-        rows.append(f"MRN{index},A{index},s{index},{index % 2},{50 + index}")
-        truth.append(f"MRN{index},A{index},0.{first + index + 10},0.5,{index + 1},{index % 4}")
+        rows.append(f"MRN{first + index},A{index},s{index},{index % 2},{50 + index}")
+        truth.append(f"MRN{first + index},A{index},0.{first + index + 10},0.5,{index + 1},{index % 4}")
     (folder / "cohort.csv").write_text("\n".join(rows))
     if simulated:
         (folder / "truth.csv").write_text("\n".join(truth))
@@ -72,6 +74,20 @@ def test_simulated_cohort_with_a_validation_cohort(tmp_path: Path) -> None:
     assert "simulated" in bundle.card and "1 × not_head" in bundle.card
     assert told[-1] == ("train", 2, 2) and not (tmp_path / "models" / "m.training").exists()
     assert len(bundle.training_log) == 2
+
+
+def test_sixty_patients_choose_their_epoch_too(tmp_path: Path) -> None:
+    bundle = train(replace(SMALL, calibration_share=0.2), write_cohort(tmp_path / "a", 60), tmp_path / "m")
+    chosen = json.loads((bundle.path / "config.json").read_text())["training"]["weights_of_epoch"]
+    # 30 with and 30 without HT: 6 + 6 calibrate, 0.15 of the 24 + 24 left choose, one of all was refused.
+    assert re.search(
+        rf"weights of epoch {chosen} of 2, the best by loss on 8 scans of 8 selection patients", bundle.card
+    )
+    assert bundle.identity.training_data.startswith("40 ") and bundle.calibration.n_patients == 11
+    log = bundle.training_log
+    assert log["selection_loss"].notna().all() and log[log["best"] == 1]["epoch"].max() == chosen
+    plain = train(replace(SMALL, selection_share=0.0), tmp_path / "a" / "cohort.csv", tmp_path / "n")
+    assert "weights of the last epoch" in plain.card and plain.identity.training_data.startswith("48 ")
 
 
 def test_a_hospitals_cohort_leaves_no_patient_number_behind(tmp_path: Path) -> None:
