@@ -25,7 +25,7 @@ def contents() -> BundleContents:
         torch.manual_seed(3)
         network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4)).eval()
     table = pd.DataFrame({"patient_id": ["A", "B"], "ht": [0, 1], "logit": [-1.0, 1.0], "sex": ["F", None]})
-    return BundleContents(network, CALIBRATION, table, "# card – é\n", "epoch,loss\n1,0.5\n", "2 simulated scans", True)
+    return BundleContents((network,), CALIBRATION, table, "# card – é\n", "epoch,loss\n1,0.5\n", "2 simulated scans", True)
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def test_round_trip(saved: Path) -> None:
     assert loaded.calibration == CALIBRATION and loaded.card == original.card
     assert loaded.training_log["loss"].tolist() == [0.5]
     pd.testing.assert_frame_equal(loaded.validation, original.validation, check_dtype=False)
-    for name, value in original.network.state_dict().items():
-        assert torch.equal(loaded.network(torch.device("cpu")).state_dict()[name], value), name
-    assert not loaded.network(torch.device("cpu")).training
+    for name, value in original.networks[0].state_dict().items():
+        assert torch.equal(loaded.networks(torch.device("cpu"))[0].state_dict()[name], value), name
+    assert not loaded.networks(torch.device("cpu"))[0].training
 
 
 def test_threads_get_one_network(saved: Path) -> None:
     loaded, found = load_bundle(saved), []
-    threads = [threading.Thread(target=lambda: found.append(loaded.network(torch.device("cpu")))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(loaded.networks(torch.device("cpu")))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -102,7 +102,7 @@ def test_other_versions_and_settings_are_refused(saved: Path, changes: dict[str,
 def test_weights_of_another_size_are_refused(saved: Path) -> None:
     rewrite(saved, network=NetworkConfig().to_json())
     with pytest.raises(BundleError, match="do not fit"):
-        load_bundle(saved).network(torch.device("cpu"))
+        load_bundle(saved).networks(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", "\x00"])

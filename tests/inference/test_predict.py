@@ -23,7 +23,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         torch.manual_seed(5)
         network = build(NetworkConfig())
     calibration = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
-    contents = BundleContents(network, calibration, pd.DataFrame({"ht": [0]}), "", "epoch\n", "none", True)
+    contents = BundleContents((network,), calibration, pd.DataFrame({"ht": [0]}), "", "epoch\n", "none", True)
     return save_bundle(tmp_path_factory.mktemp("models") / "m", contents)
 
 

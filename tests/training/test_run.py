@@ -80,9 +80,7 @@ def test_sixty_patients_choose_their_epoch_too(tmp_path: Path) -> None:
     bundle = train(replace(SMALL, calibration_share=0.2), write_cohort(tmp_path / "a", 60), tmp_path / "m")
     chosen = json.loads((bundle.path / "config.json").read_text())["training"]["weights_of_epoch"]
     # 30 with and 30 without HT: 6 + 6 calibrate, 0.15 of the 24 + 24 left choose, one of all was refused.
-    assert re.search(
-        rf"weights of epoch {chosen} of 2, the best by loss on 8 scans of 8 selection patients", bundle.card
-    )
+    assert f"weights of epoch {chosen} of 2, the best by loss on 8 scans of 8 selection patients" in bundle.card
     assert bundle.identity.training_data.startswith("40 ") and bundle.calibration.n_patients == 11
     log = bundle.training_log
     assert log["selection_loss"].notna().all() and log[log["best"] == 1]["epoch"].max() == chosen
