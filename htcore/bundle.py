@@ -28,7 +28,9 @@ SCHEMA = 2
 """1: one network; 2: several, whose logits are averaged. A bundle is written in the lowest that can hold it."""
 _WEIGHTS, _CONFIG, _CALIBRATION = "weights.safetensors", "config.json", "calibration.json"
 _VALIDATION, _LOG, _CARD, _HASHES = "validation.parquet", "training_log.csv", "card.md", "hashes.json"
+_CARD_VALUES = "card.json"
 FILES = (_WEIGHTS, _CONFIG, _CALIBRATION, _VALIDATION, _LOG, _CARD)
+"""What every bundle holds; ``card.json``, the card's numbers, came later and may be absent."""
 _RESTORE = "restore the model's folder from its source, or train it again"
 
 
@@ -81,6 +83,7 @@ class BundleContents:
     training_data : str
         What the network was trained on, in a sentence for people.
     training : plain values of the training's parameters, for the record.
+    card_values : what the card says as plain values for ``card.json``, or None.
     """
 
     networks: tuple[LesionGatedResNet, ...]
@@ -91,6 +94,7 @@ class BundleContents:
     training_data: str
     simulated: bool
     training: dict[str, Any] = field(default_factory=dict)
+    card_values: dict[str, Any] | None = None
 
 
 class Bundle:
@@ -137,6 +141,17 @@ class Bundle:
         return (self.path / _CARD).read_text(encoding="utf-8")
 
     @property
+    def card_values(self) -> dict[str, Any] | None:
+        """The card as plain values; ``None`` in a bundle of an earlier version."""
+        return _read_json(self.path / _CARD_VALUES) if (self.path / _CARD_VALUES).is_file() else None
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """How it was trained, as `BundleContents` has it."""
+        values = _read_json(self.path / _CONFIG).get("training")
+        return values if isinstance(values, dict) else {}
+
+    @property
     def training_log(self) -> pd.DataFrame:
         """One row an epoch."""
         return pd.read_csv(self.path / _LOG)
@@ -180,7 +195,8 @@ def load_bundle(path: Path) -> Bundle:
     if not (path / _HASHES).is_file():
         raise BundleError(f"There is no model in the given folder: {_RESTORE}.", code="bundle_missing")
     hashes = _read_json(path / _HASHES)
-    for name in FILES:
+    extra = (_CARD_VALUES,) if _CARD_VALUES in hashes or (path / _CARD_VALUES).exists() else ()
+    for name in (*FILES, *extra):
         file = path / name
         if not file.is_file():
             raise BundleError(f"The model lacks its {name}: {_RESTORE}.", code="bundle_missing")
@@ -234,7 +250,11 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
     contents.validation.to_parquet(folder / _VALIDATION, index=False)
     _write_text(folder / _LOG, contents.training_log)
     _write_text(folder / _CARD, contents.card)
-    _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in FILES}, indent=1))
+    names: tuple[str, ...] = FILES
+    if contents.card_values is not None:
+        _write_text(folder / _CARD_VALUES, json.dumps(contents.card_values, indent=1, allow_nan=False))
+        names = (*FILES, _CARD_VALUES)
+    _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in names}, indent=1))
 
 
 def _prefix(index: int, members: int) -> str:

@@ -53,11 +53,18 @@ class PreparedScan:
 
 @dataclass(frozen=True)
 class RefusedScan:
-    """A scan left out, with the reason in words; ``row`` counts within the scans given, from 1."""
+    """A scan left out, with the reason in words.
+
+    Attributes
+    ----------
+    row : int
+        Counts the scans given, from 1; once a cohort is divided, the rows of its ``table`` (row 1 is the header).
+    """
 
     row: int
     code: str
     message: str
+    table: str = "cohort table"
 
 
 def prepare_scans(

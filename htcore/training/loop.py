@@ -84,6 +84,10 @@ class EpochLog:
     selection_loss: float = math.nan
     best: bool = True
 
+    def cells(self) -> list[str]:
+        """The row of a CSV table with `LOG_COLUMNS`; empty where not known."""
+        return [_cell(value) for value in asdict(self).values()]
+
 
 LOG_COLUMNS = tuple(entry.name for entry in fields(EpochLog))
 EpochCallback = Callable[[EpochLog], None]
@@ -284,8 +288,7 @@ def _write_log(path: Path, log: tuple[EpochLog, ...]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(LOG_COLUMNS)
-    for entry in log:
-        writer.writerow([_cell(value) for value in asdict(entry).values()])
+    writer.writerows(entry.cells() for entry in log)
     partial = path.with_suffix(".partial")
     partial.write_text(text.getvalue(), encoding="utf-8")
     os.replace(partial, path)

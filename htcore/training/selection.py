@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -53,5 +55,11 @@ def score(logits: np.ndarray, events: np.ndarray) -> Score:
     logits = logits.astype(np.float64)
     loss = float(np.mean(np.logaddexp(0.0, logits) - events * logits))
     auc = float(metrics.auc(events, np.asarray(expit(logits)), np.ones((1, len(logits))))[0])
-    by_auc = min(int(events.sum()), int((~events).sum())) >= AUC_NEEDS
-    return Score(auc, loss if math.isfinite(loss) else math.inf, by_auc)
+    return Score(auc, loss if math.isfinite(loss) else math.inf, chosen_by(events) == "AUC")
+
+
+def chosen_by(outcomes: Iterable[bool]) -> Literal["AUC", "loss"]:
+    """What chooses the epoch, given the selection scans' outcomes."""
+    outcomes = list(outcomes)
+    events = sum(map(bool, outcomes))
+    return "AUC" if min(events, len(outcomes) - events) >= AUC_NEEDS else "loss"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from htcore.errors import UsageError
+from htcore.errors import CohortError, UsageError
 from htcore.training.cohort import CohortScan, check_no_leak
 
 Scans = tuple[CohortScan, ...]
@@ -51,3 +51,41 @@ def _events(scans: Scans) -> dict[str, bool]:
     for scan in scans:
         event[scan.patient_id] |= scan.ht
     return event
+
+
+def folds(scans: Iterable[CohortScan], count: int, seed: int) -> tuple[Scans, ...]:
+    """Parts of whole patients, as equal as can be, those with HT spread evenly; every scan in exactly one.
+
+    Validation and test scans of a ``split`` column are in none.
+
+    Raises
+    ------
+    UsageError
+        If ``count`` is under 2.
+    CohortError
+        If an outcome has fewer patients than there are folds, or the ``split`` column names calibration or selection
+        scans: with folds every patient takes each part in turn.
+    """
+    if count < 2:
+        raise UsageError("folds must be 2 or more")
+    scans = tuple(scan for scan in scans if scan.split not in ("validation", "test"))
+    if any(scan.split in ("calibration", "selection") for scan in scans):
+        raise CohortError(
+            "With folds every patient trains, calibrates and selects in turn: leave train, validation and test alone "
+            "in the split column, or train without folds."
+        )
+    event = _events(scans)
+    place: dict[str, int] = {}
+    rng = np.random.default_rng((seed, _SEED, count))
+    for outcome in (True, False):
+        patients = sorted(patient for patient, value in event.items() if value is outcome)
+        if len(patients) < count:
+            raise CohortError(
+                f"{count} folds need {count} patients or more with and as many without HT, "
+                f"found {len(patients)} {'with' if outcome else 'without'}: use fewer folds or add scans."
+            )
+        # Patients without HT fill up from the last fold on: no fold gets the surplus of both.
+        order = range(count) if outcome else range(count - 1, -1, -1)
+        turns = [order[number % count] for number in range(len(patients))]
+        place |= {patients[index]: turn for index, turn in zip(rng.permutation(len(patients)), turns, strict=True)}
+    return tuple(tuple(scan for scan in scans if place[scan.patient_id] == fold) for fold in range(count))

@@ -9,7 +9,7 @@ import pytest
 
 from htcore.errors import UsageError
 from htcore.training.cohort import CohortScan
-from htcore.training.splits import hold_out
+from htcore.training.splits import folds, hold_out
 
 
 def scans(patients: int, events: int, each: int = 1) -> list[CohortScan]:
@@ -41,3 +41,26 @@ def test_a_split_column_decides_also_for_few() -> None:
     training, selection = hold_out(cohort, 0.15, seed=0)
     assert selection == (cohort[3],) and len(training) == 9
     assert len({scan.ht for scan in hold_out(scans(40, 1), 0.2, seed=0)[0]}) == 2  # the one event stays in training
+
+
+def test_folds_hold_every_patient_once_and_both_outcomes_evenly() -> None:
+    cohort = scans(13, 5, each=2)
+    parts = folds(cohort, 3, seed=4)
+    assert sorted(scan.scan_id for part in parts for scan in part) == sorted(scan.scan_id for scan in cohort)
+    patients = [{scan.patient_id for scan in part} for part in parts]
+    assert sum(map(len, patients)) == 13 and sorted(map(len, patients)) == [4, 4, 5]
+    assert sorted(len({scan.patient_id for scan in part if scan.ht}) for part in parts) == [1, 2, 2]
+    assert folds(cohort, 3, seed=4) == parts != folds(cohort, 3, seed=5)
+
+
+def test_folds_leave_validation_out_and_refuse_what_they_cannot_do() -> None:
+    cohort = scans(12, 6)
+    cohort[0] = replace(cohort[0], split="validation")
+    assert cohort[0] not in [scan for part in folds(cohort, 2, seed=0) for scan in part]
+    with pytest.raises(CohortError, match="7 folds need 7 patients"):
+        folds(scans(20, 6), 7, seed=0)
+    with pytest.raises(UsageError):
+        folds(cohort, 1, seed=0)
+    cohort[1] = replace(cohort[1], split="calibration")
+    with pytest.raises(CohortError, match="split column"):
+        folds(cohort, 2, seed=0)
