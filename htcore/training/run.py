@@ -183,7 +183,7 @@ def _contents(
         probability = (
             cross_fitted(logits, labels, held_out["fold"].to_numpy()) if several else curve.probability(logits)
         )
-    table.insert(table.columns.get_loc("logit") + 1, "probability", probability)
+    table.insert(5, "probability", probability)  # beside the logit
     if not parts.simulated:
         table = without_identifiers(table)
     text, record = _training_data(parts, start), _record(fitted, parts, parameters, start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from scipy.special import expit
 
 from htcore.bundle import load_bundle
 from htcore.errors import BundleError, CohortError, UsageError
-from htcore.inference.calibrate import fit_platt
+from htcore.inference.calibrate import fit_calibration, fit_platt
 from htcore.inference.predict import run_networks
 from htcore.networks import NetworkConfig
 from htcore.training import parts, run
@@ -53,6 +54,7 @@ def small_scans(monkeypatch: pytest.MonkeyPatch) -> None:
         return tuple(out), (RefusedScan(len(scans), "not_head", "No head."),)
 
     monkeypatch.setattr(parts, "prepare_scans", prepare)
+    monkeypatch.setattr(run, "fit_calibration", partial(fit_calibration, resamples=4))  # the default takes seconds
 
 
 def write_cohort(folder: Path, n: int, simulated: bool = True, first: int = 0) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from htcore.errors import UsageError
+from htcore.errors import CohortError, UsageError
 from htcore.training.cohort import CohortScan
 from htcore.training.splits import folds, hold_out
 
