@@ -196,6 +196,7 @@ def train(
     device: Annotated[Device, typer.Option()] = Device.auto,
 ) -> None:
     """Train on labelled scans and write a model bundle; called again after an interruption, it goes on."""
+    from htcore.training.distributed import is_first
     from htcore.training.loop import LoopParameters
     from htcore.training.run import Listener, TrainingParameters
     from htcore.training.run import train as run_training
@@ -223,7 +224,8 @@ def train(
         )
         with _stages() as tell:
             bundle = run_training(parameters, cohort, out, Listener(tell, _print_epoch, _print_left_out))
-        typer.echo(bundle.card)
+        if is_first():
+            typer.echo(bundle.card)
 
 
 @app.command()

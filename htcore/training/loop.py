@@ -22,8 +22,9 @@ from htcore.errors import TrainingError, UsageError
 from htcore.networks import LesionGatedResNet, NetworkConfig, build
 from htcore.training.batches import Augmentation, Batch, ScanSource, epoch_order, n_batches
 from htcore.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from htcore.training.distributed import Processes
 from htcore.training.losses import balanced_weights, losses
-from htcore.training.selection import Score, measure
+from htcore.training.selection import Score, chosen_by, measure
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class LoopParameters:
         Training stops once so many epochs in a row were no better on the selection patients.
     class_weights : ``none`` or ``balanced``
         Whether the rarer outcome counts more in the classification loss.
+    mixed_precision : bool
+        On CUDA cards that can, compute in bfloat16 where that loses nothing.
     """
 
     epochs: int = 12
@@ -50,6 +53,7 @@ class LoopParameters:
     threads: int | None = None
     patience: int = 5
     class_weights: Literal["none", "balanced"] = "none"
+    mixed_precision: bool = True
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -116,6 +120,7 @@ def fit(
     *,
     selection: ScanSource | None = None,
     start: Mapping[str, Tensor] | None = None,
+    processes: Processes | None = None,
 ) -> Fitted:
     """Train from fresh weights, from those of ``start``, or from the checkpoint in ``folder``.
 
@@ -128,6 +133,8 @@ def fit(
         ``patience`` epochs were no better. Without them the last epoch gives the weights.
     start
         Weights of a network of the same sizes.
+    processes
+        Those that share each batch; ``folder`` has to be one and the same for all of them.
 
     Raises
     ------
@@ -139,7 +146,8 @@ def fit(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with torch.random.fork_rng():
-            loop = _Loop(config, source, parameters, folder, device or torch.device("cpu"), selection, start)
+            place = device or torch.device("cpu")
+            loop = _Loop(config, source, parameters, folder, place, selection, start, processes or Processes())
             return loop.run(on_epoch or (lambda log: None))
     except OSError as error:
         raise TrainingError(
@@ -162,6 +170,7 @@ class _Loop:
         device: torch.device,
         selection: ScanSource | None,
         start: Mapping[str, Tensor] | None,
+        processes: Processes,
     ) -> None:
         torch.manual_seed(parameters.seed)
         self.network = build(config)
@@ -172,13 +181,18 @@ class _Loop:
             self.network.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay
         )
         self.source, self.selection, self.parameters = source, selection, parameters
-        self.folder, self.device = folder, device
+        self.folder, self.device, self.processes = folder, device, processes
+        self.smallest_batch = max(2, processes.count)
+        if parameters.batch_size < processes.count:
+            raise UsageError("the batch must hold a scan or more for each process")
         balanced = parameters.class_weights == "balanced"
         self.class_weights = balanced_weights(torch.from_numpy(source.labels)) if balanced else (1.0, 1.0)
         self.fingerprint = _fingerprint(config, parameters, (source, selection), start)
         state = load_checkpoint(folder, self.network, self.optimiser, self.fingerprint)
         self.log = tuple(_entry(values) for values in state.log)
         self.best = state.best
+        self.shared = processes.wrap(self.network)
+        self.low_precision = low_precision(device) if parameters.mixed_precision else None
 
     def run(self, on_epoch: EpochCallback) -> Fitted:
         """Every epoch that is left; then the best weights."""
@@ -186,17 +200,22 @@ class _Loop:
             if self._exhausted():
                 break
             # An epoch's draws do not depend on a restart.
-            torch.manual_seed(self.parameters.seed * 1_000_003 + epoch + 1)
+            torch.manual_seed(self.parameters.seed * 1_000_003 + epoch + 1 + 499 * self.processes.rank)
             entry = self._judged(self._train_epoch(epoch))
             self.log = (*self.log, entry)
-            values = tuple({k: v for k, v in asdict(e).items() if v == v} for e in self.log)
+            self._save()
+            on_epoch(entry)
+        # The trained network may hold parts that only work among several processes.
+        network = build(self.network.config)
+        network.load_state_dict(self.best or self.network.state_dict())
+        return Fitted(network.to(self.device).eval(), self.log)
+
+    def _save(self) -> None:
+        if self.processes.first:
+            values = tuple({k: v for k, v in asdict(e).items() if not math.isnan(v)} for e in self.log)
             save_checkpoint(self.folder, Checkpoint(values, self.best), self.network, self.optimiser, self.fingerprint)
             _write_log(self.folder / "training_log.csv", self.log)
-            on_epoch(entry)
-        _write_log(self.folder / "training_log.csv", self.log)
-        if self.best:
-            self.network.load_state_dict(self.best)
-        return Fitted(self.network.eval(), self.log)
+        self.processes.wait()
 
     def _exhausted(self) -> bool:
         recent = self.log[-self.parameters.patience :]
@@ -206,7 +225,11 @@ class _Loop:
         """The entry with its score on the selection patients; the weights are kept where it is the best so far."""
         if self.selection is None:
             return entry
-        now = measure(self.network, self.selection, self.parameters.batch_size, self.device)
+        now = Score(math.nan, math.nan, by_auc=chosen_by(self.selection.labels > 0.5) == "AUC")
+        if self.processes.first:
+            now = measure(self.network, self.selection, self.parameters.batch_size, self.device)
+        auc, loss = self.processes.from_first([now.auc, now.loss])
+        now = Score(auc, loss, now.by_auc)
         before = next((e for e in reversed(self.log) if e.best), None)
         past = None if before is None else Score(before.selection_auc, before.selection_loss, now.by_auc)
         best = now.better_than(past)
@@ -219,12 +242,12 @@ class _Loop:
         parameters, n_scans = self.parameters, len(self.source.labels)
         rng = np.random.default_rng((parameters.seed, epoch))
         started, rate = time.perf_counter(), 0.0
-        per_epoch = n_batches(n_scans, parameters.batch_size)
+        per_epoch = n_batches(n_scans, parameters.batch_size, self.smallest_batch)
         sums = np.zeros(4)
-        for number, indices in enumerate(epoch_order(n_scans, parameters.batch_size, rng)):
-            batch = Batch(self.source, indices)
+        for number, indices in enumerate(epoch_order(n_scans, parameters.batch_size, rng, self.smallest_batch)):
+            batch = Batch(self.source, indices[self.processes.rank :: self.processes.count])
             batch.augment(parameters.augmentation, (parameters.seed, epoch))
-            batch.trim()
+            batch.trim(self.processes.widest)
             batch.to(self.device)
             rate = one_cycle((epoch * per_epoch + number) / (parameters.epochs * per_epoch), parameters.learning_rate)
             sums += self._step(batch, rate, epoch) * len(indices)
@@ -236,13 +259,17 @@ class _Loop:
         parameters = self.parameters
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        parts = losses(self.network(batch.channels), batch, parameters.label_smoothing, self.class_weights)
+        low = self.low_precision
+        with torch.autocast(self.device.type, low, enabled=low is not None):
+            output = self.shared(batch.channels)
+        parts = losses(output, batch, parameters.label_smoothing, self.class_weights, self.processes.total)
         total = (
             parts.classification + parameters.lesion_weight * parts.lesion + parameters.factor_weight * parts.factors
         )
-        values = np.array(torch.stack([total, *parts]).tolist())
+        values = np.array(self.processes.total(torch.stack([total, *parts])).tolist())
         self.optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        # The shares of the processes add up to the loss, and their gradients are averaged.
+        (total * self.processes.count).backward()  # type: ignore[no-untyped-call]
         norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), parameters.clip_norm))
         if not (np.isfinite(values).all() and math.isfinite(norm)):
             raise TrainingError(
@@ -251,6 +278,13 @@ class _Loop:
             )
         self.optimiser.step()
         return values
+
+
+def low_precision(device: torch.device) -> torch.dtype | None:
+    """What a device computes faster in without losing range; ``None`` where nothing."""
+    # float16 would need its losses scaled; bfloat16 has float32's range.
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if able else None
 
 
 def one_cycle(progress: float, peak: float) -> float:

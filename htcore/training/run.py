@@ -21,6 +21,7 @@ from htcore.inference.device import choose_device
 from htcore.networks import NetworkConfig
 from htcore.training.cache import PreparedScan, RefusedScan
 from htcore.training.card import card_values, left_out, render
+from htcore.training.distributed import Processes, joined
 from htcore.training.loop import LOG_COLUMNS, EpochLog, Fitted, LoopParameters, fit
 from htcore.training.parts import FACTORS, Division, Member, Parts, PreparedSource, Tell, prepare_parts
 from htcore.training.predictions import cross_fitted, predict_scans, without_identifiers
@@ -81,7 +82,8 @@ class Listener:
 def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener: Listener | None = None) -> Bundle:
     """Read, split, prepare, train, calibrate, predict the validation patients, write the bundle ``out``.
 
-    Interrupted, it goes on from the last epoch when called again the same way.
+    Interrupted, it goes on from the last epoch when called again the same way. Started by ``torchrun``, the processes
+    share each batch; they need one and the same file system.
 
     Raises
     ------
@@ -90,23 +92,36 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
     """
     if out.exists():
         raise UsageError("The model's folder exists already: choose another id or delete the folder.")
-    listener = listener or Listener()
-    device = choose_device(parameters.device)
+    chosen = choose_device(parameters.device)
     start = None if parameters.start_from is None else load_bundle(parameters.start_from)
     config = _sizes(parameters.network, start)
-    seed = parameters.loop.seed
+    work = out.with_name(f"{out.name}.training")
+    with joined(chosen) as processes:
+        listener = listener if listener is not None and processes.first else Listener()
+        with processes.first_goes_ahead():
+            parts = _prepare(parameters, cohort_csv, listener)
+        device = processes.device(chosen)
+        fitted = _fit_members(parts, config, start, parameters.loop, work, device, listener, processes)
+        if processes.first:
+            save_bundle(out, _contents(fitted, parts, parameters, start, out.name))
+            shutil.rmtree(work, ignore_errors=True)
+        processes.wait()
+    return load_bundle(out)
+
+
+def _prepare(parameters: TrainingParameters, cohort_csv: Path, listener: Listener) -> Parts:
     division = Division(
-        parameters.calibration_share, parameters.selection_share, seed, parameters.folds, parameters.limit
+        calibration_share=parameters.calibration_share,
+        selection_share=parameters.selection_share,
+        seed=parameters.loop.seed,
+        folds=parameters.folds,
+        limit=parameters.limit,
     )
     cache = parameters.cache or cohort_csv.parent / "prepared"
     parts = prepare_parts(division, cohort_csv, parameters.validation_cohort, cache, parameters.workers, listener.stage)
     for entry in parts.refused:
         listener.refused(entry)
-    work = out.with_name(f"{out.name}.training")
-    fitted = _fit_members(parts, config, start, parameters.loop, work, device, listener)
-    bundle = save_bundle(out, _contents(fitted, parts, parameters, start, out.name))
-    shutil.rmtree(work, ignore_errors=True)
-    return bundle
+    return parts
 
 
 def _sizes(wanted: NetworkConfig | None, start: Bundle | None) -> NetworkConfig:
@@ -135,6 +150,7 @@ def _fit_members(
     work: Path,
     device: torch.device,
     listener: Listener,
+    processes: Processes,
 ) -> tuple[Fitted, ...]:
     sources = () if start is None else start.networks(torch.device("cpu"))
     fitted = []
@@ -155,6 +171,7 @@ def _fit_members(
                 told,
                 selection=PreparedSource(member.selection) if member.selection else None,
                 start=sources[number % len(sources)].state_dict() if sources else None,
+                processes=processes,
             )
         )
     return tuple(fitted)

@@ -13,9 +13,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from htcore.errors import TrainingError, UsageError
-from htcore.networks import NetworkConfig, NetworkOutput
+from htcore.networks import LesionGatedResNet, NetworkConfig, NetworkOutput
+from htcore.training import loop
 from htcore.training.batches import Augmentation, Batch, ScanArrays
-from htcore.training.loop import EpochLog, Fitted, LoopParameters, fit, one_cycle
+from htcore.training.loop import EpochLog, Fitted, LoopParameters, fit, low_precision, one_cycle
 from htcore.training.losses import balanced_weights, lesion_loss, losses
 from htcore.training.selection import Score, measure, score
 from tests.training.blobs import BlobSource
@@ -200,3 +201,28 @@ def test_class_weights_count_in_the_classification_loss() -> None:
     assert float(even) == pytest.approx(np.log(2)) and float(first) == pytest.approx(np.log(2))
     output = output._replace(logit=torch.tensor([np.log(3.0), 0.0, 0.0, 0.0]))
     assert float(losses(output, batch, 0.0, (0.0, 4.0)).classification) == pytest.approx(np.log(4 / 3))
+
+
+def test_low_precision_only_where_a_cuda_card_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    able = {"answer": True}
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able["answer"])
+    assert low_precision(torch.device("cuda")) is torch.bfloat16
+    assert low_precision(torch.device("cpu")) is None
+    able["answer"] = False
+    assert low_precision(torch.device("cuda")) is None
+    seen: list[bool] = []
+    forward = LesionGatedResNet.forward
+
+    def watch(self: LesionGatedResNet, channels: torch.Tensor, hold_pooling: bool = False) -> NetworkOutput:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return forward(self, channels, hold_pooling)
+
+    monkeypatch.setattr(LesionGatedResNet, "forward", watch)
+    fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "a")
+    assert seen == [False]
+    monkeypatch.setattr(loop, "low_precision", lambda device: torch.bfloat16)
+    logs: list[EpochLog] = []
+    fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "b", on_epoch=logs.append)
+    fit(TINY, BlobSource(8), replace(FAST, epochs=1, mixed_precision=False), tmp_path / "c", on_epoch=logs.append)
+    assert seen == [False, True, False]
+    assert logs[0].loss == pytest.approx(logs[1].loss, rel=0.05) and logs[0].loss != logs[1].loss
