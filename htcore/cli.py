@@ -190,12 +190,21 @@ def train(
     class_weights: Annotated[
         ClassWeights, typer.Option(help="balanced: patients with and without HT count alike.")
     ] = ClassWeights.none,
+    offset_hu: Annotated[
+        float, typer.Option(help="Scans are shifted by so many HU at random (standard deviation).")
+    ] = 2.5,
+    noise_hu: Annotated[float, typer.Option(help="Noise is added, up to so many HU.")] = 2.0,
+    rim_erosion: Annotated[
+        float, typer.Option(help="Share of scans whose brain mask loses its outermost pixel.")
+    ] = 0.3,
+    rim_hu: Annotated[float, typer.Option(help="The brain's rim is brightened, up to so many HU.")] = 4.0,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without gain on those patients.")] = 5,
     cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
     device: Annotated[Device, typer.Option()] = Device.auto,
 ) -> None:
     """Train on labelled scans and write a model bundle; called again after an interruption, it goes on."""
+    from htcore.training.batches import Augmentation
     from htcore.training.distributed import is_first
     from htcore.training.loop import LoopParameters
     from htcore.training.run import Listener, TrainingParameters
@@ -210,6 +219,7 @@ def train(
             threads=threads,
             patience=patience,
             class_weights=class_weights.value,
+            augmentation=Augmentation(offset_hu=offset_hu, noise_hu=noise_hu, rim_erosion=rim_erosion, rim_hu=rim_hu),
         )
         parameters = TrainingParameters(
             loop=loop,

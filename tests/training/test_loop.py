@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -226,3 +227,29 @@ def test_low_precision_only_where_a_cuda_card_has_it(monkeypatch: pytest.MonkeyP
     fit(TINY, BlobSource(8), replace(FAST, epochs=1, mixed_precision=False), tmp_path / "c", on_epoch=logs.append)
     assert seen == [False, True, False]
     assert logs[0].loss == pytest.approx(logs[1].loss, rel=0.05) and logs[0].loss != logs[1].loss
+
+
+@pytest.mark.parametrize("failing", ["htcore.training.checkpoint.save_file", "htcore.training.loop._write_log"])
+def test_a_full_disk_stops_the_training_and_keeps_the_checkpoint_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    source, parameters, epochs = BlobSource(12), replace(FAST, epochs=3), []
+    expected = weights(fit(TINY, source, parameters, tmp_path / "straight"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+
+        def fill(log: EpochLog) -> None:
+            patch.setattr(failing, full)
+
+        with pytest.raises(TrainingError, match="free disk space"):
+            fit(TINY, source, parameters, tmp_path / "full", on_epoch=fill)
+    assert not list((tmp_path / "full").glob("*.partial"))
+    resumed = fit(TINY, source, parameters, tmp_path / "full", on_epoch=lambda log: epochs.append(log.epoch))
+    assert epochs[-1] == 3 and len(resumed.log) == 3
+    for name, value in weights(resumed).items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+    with (tmp_path / "full" / "training_log.csv").open() as stream:
+        assert [row["epoch"] for row in csv.DictReader(stream)] == ["1", "2", "3"]
