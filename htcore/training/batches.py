@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from htcore.errors import UsageError
 from htcore.transforms.channels import HU_PER_UNIT
 
 _UPPER = (1.0, 1.0, None, 2.0, None, None)
@@ -79,6 +80,10 @@ class Augmentation:
     noise_hu: float = 2.0
     rim_erosion: float = 0.3
     rim_hu: float = 4.0
+
+    def __post_init__(self) -> None:
+        if min(vars(self).values()) < 0 or self.rim_erosion > 1:
+            raise UsageError("variations of the scans must be 0 or more, the share of eroded rims 1 at most")
 
 
 class Batch:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from htcore.errors import UsageError
 from htcore.training.batches import Augmentation, Batch, ScanArrays, _vary_intensity, _vary_rim, epoch_order, n_batches
 from tests.training.blobs import BlobSource
 
@@ -139,3 +140,9 @@ def test_what_a_scan_meets_does_not_depend_on_its_batch() -> None:
     whole.augment(Augmentation(), (1, 5))
     part.augment(Augmentation(), (1, 5))
     torch.testing.assert_close(part.channels[0], whole.channels[2])
+
+
+@pytest.mark.parametrize("change", [{"offset_hu": -1.0}, {"rim_erosion": 1.5}, {"shift_pixels": -1}])
+def test_impossible_variations_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        replace(NONE, **change)  # type: ignore[arg-type]
