@@ -123,10 +123,21 @@ def prepare_parts(
         return tuple(usable[scan.path] for scan in part if scan.path in usable)
 
     parts = tuple(Member(*(found(part) for part in member)) for member in members)
-    fewest = min(len(member.training) for member in parts)
+    _enough(parts)
+    return Parts(parts, found(validation), refused, cohort.simulated)
+
+
+def _enough(members: tuple[Member, ...]) -> None:
+    """What is left once unusable scans are out must still teach and calibrate: better said before the training."""
+    fewest = min(len(member.training) for member in members)
     if fewest < _MINIMUM_TRAINING:
         raise CohortError(f"Training needs {_MINIMUM_TRAINING} usable scans or more, {fewest} are left: add scans.")
-    return Parts(parts, found(validation), refused, cohort.simulated)
+    held_out = tuple(entry for member in members for entry in member.held_out)
+    for name, part in (*(("training", member.training) for member in members), ("calibration", held_out)):
+        if len({entry.scan.ht for entry in part}) < 2:
+            raise CohortError(
+                f"Of the {name} part, usable scans of one outcome alone are left (ht = 1 and 0 are needed): add scans."
+            )
 
 
 def _no_scan_twice(prepared: Prepared, rows: dict[Path, _Place]) -> None:

@@ -221,6 +221,22 @@ def test_existing_model_leaking_validation_and_too_few_scans_are_refused(tmp_pat
         train(SMALL, write_cohort(tmp_path / "c", 10), tmp_path / "o")
 
 
+@pytest.mark.parametrize(("gone", "part"), [("training", "training"), ("held_out", "calibration")])
+def test_one_outcome_left_of_a_part_is_said_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str, part: str
+) -> None:
+    enough = parts._enough
+
+    def fewer(members: tuple[parts.Member, ...]) -> None:
+        left = tuple(entry for entry in getattr(members[0], gone) if entry.scan.ht)
+        enough((replace(members[0], **{gone: left}),))
+
+    monkeypatch.setattr(parts, "_enough", fewer)
+    with pytest.raises(CohortError, match=f"Of the {part} part"):
+        train(SMALL, write_cohort(tmp_path / "a", 48), tmp_path / "m")
+    assert not (tmp_path / "m.training").exists()
+
+
 def test_factors_are_standardised_and_unknown_ones_stay_unknown() -> None:
     scans = tuple(
         PreparedScan(CohortScan(str(n), str(n), Path(str(n)), True, values=values), Path(), 5.0)
