@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from scipy.special import expit
 
 from htcore import transforms
@@ -175,7 +175,7 @@ def save_bundle(out: Path, contents: BundleContents) -> Bundle:
         partial.mkdir(parents=True)
         _write_files(partial, out.name, contents)
         os.replace(partial, out)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise BundleError("The model could not be written: free disk space or choose another folder.") from error
     except ValueError as error:  # JSON without NaN
         raise BundleError("The model holds something that is no number: train it again.") from error
@@ -232,7 +232,7 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
         for index, network in enumerate(contents.networks)
         for name, value in network.state_dict().items()
     }
-    save_file(tensors, folder / _WEIGHTS)
+    (folder / _WEIGHTS).write_bytes(save(tensors))  # save_file would let nobody else read it
     config = {
         "schema": 1 if members == 1 else 2,
         "id": model_id,

@@ -49,6 +49,10 @@ def test_round_trip(saved: Path) -> None:
     assert not loaded.networks(torch.device("cpu"))[0].training
 
 
+def test_whoever_may_read_one_file_may_read_all(saved: Path) -> None:
+    assert len({path.stat().st_mode for path in saved.iterdir()}) == 1
+
+
 def test_threads_get_one_network(saved: Path) -> None:
     loaded, found = load_bundle(saved), []
     threads = [threading.Thread(target=lambda: found.append(loaded.networks(torch.device("cpu")))) for _ in range(8)]
@@ -112,7 +116,7 @@ def test_the_cards_numbers_are_optional_and_held_by_a_hash(saved: Path, tmp_path
         load_bundle(saved)
 
 
-@pytest.mark.parametrize("failing", ["save_file", "_write_text"])
+@pytest.mark.parametrize("failing", ["save", "_write_text"])
 def test_a_full_disk_leaves_no_half_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -83,7 +83,7 @@ class Processes:
         if self.count == 1:
             return network
         share_batch_statistics(network)
-        wrapped: nn.Module = nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
+        wrapped: nn.Module = nn.parallel.DistributedDataParallel(network, forward_sync_buffers=False)
         return wrapped
 
     @staticmethod
