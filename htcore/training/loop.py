@@ -9,7 +9,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal
@@ -141,11 +142,9 @@ def fit(
     TrainingError
         If the loss is no longer finite (the last good checkpoint stays), or a checkpoint does not fit.
     """
-    threads_before = torch.get_num_threads()
-    torch.set_num_threads(parameters.threads or threads_before)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), threads(parameters.threads):
             place = device or torch.device("cpu")
             loop = _Loop(config, source, parameters, folder, place, selection, start, processes or Processes())
             return loop.run(on_epoch or (lambda log: None))
@@ -154,8 +153,17 @@ def fit(
             "The training's folder could not be written: free disk space or choose another folder, then start again; "
             "training continues from the last good checkpoint."
         ) from error
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """So many threads for the network, where a number is given."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
     finally:
-        torch.set_num_threads(threads_before)
+        torch.set_num_threads(before)
 
 
 class _Loop:

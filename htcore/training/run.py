@@ -22,7 +22,7 @@ from htcore.networks import NetworkConfig
 from htcore.training.cache import PreparedScan, RefusedScan
 from htcore.training.card import card_values, left_out, render
 from htcore.training.distributed import Processes, joined
-from htcore.training.loop import LOG_COLUMNS, EpochLog, Fitted, LoopParameters, fit
+from htcore.training.loop import LOG_COLUMNS, EpochLog, Fitted, LoopParameters, fit, threads
 from htcore.training.parts import FACTORS, Division, Member, Parts, PreparedSource, Tell, prepare_parts
 from htcore.training.predictions import cross_fitted, predict_scans, without_identifiers
 from htcore.training.selection import chosen_by
@@ -103,7 +103,9 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
         device = processes.device(chosen)
         fitted = _fit_members(parts, config, start, parameters.loop, work, device, listener, processes)
         if processes.first:
-            save_bundle(out, _contents(fitted, parts, parameters, start, out.name))
+            with threads(parameters.loop.threads):
+                contents = _contents(fitted, parts, parameters, start, out.name)
+            save_bundle(out, contents)
             shutil.rmtree(work, ignore_errors=True)
         processes.wait()
     return load_bundle(out)
