@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from scipy.special import expit
 
 from htcore import transforms
@@ -24,10 +24,13 @@ from htcore.errors import BundleError, HtcoreError, UsageError
 from htcore.networks import LesionGatedResNet, NetworkConfig, build
 from htcore.types import ModelIdentity
 
-SCHEMA = 1
+SCHEMA = 2
+"""1: one network; 2: several, whose logits are averaged. A bundle is written in the lowest that can hold it."""
 _WEIGHTS, _CONFIG, _CALIBRATION = "weights.safetensors", "config.json", "calibration.json"
 _VALIDATION, _LOG, _CARD, _HASHES = "validation.parquet", "training_log.csv", "card.md", "hashes.json"
+_CARD_VALUES = "card.json"
 FILES = (_WEIGHTS, _CONFIG, _CALIBRATION, _VALIDATION, _LOG, _CARD)
+"""What every bundle holds; ``card.json``, the card's numbers, came later and may be absent."""
 _RESTORE = "restore the model's folder from its source, or train it again"
 
 
@@ -75,13 +78,15 @@ class BundleContents:
 
     Attributes
     ----------
+    networks : one, or several of the same sizes whose logits are averaged.
     validation : one row a scan: patient_id, scan_id, part, ht, logit, probability, and what is known of the patient.
     training_data : str
         What the network was trained on, in a sentence for people.
     training : plain values of the training's parameters, for the record.
+    card_values : what the card says as plain values for ``card.json``, or None.
     """
 
-    network: LesionGatedResNet
+    networks: tuple[LesionGatedResNet, ...]
     calibration: Calibration
     validation: pd.DataFrame
     card: str
@@ -89,33 +94,41 @@ class BundleContents:
     training_data: str
     simulated: bool
     training: dict[str, Any] = field(default_factory=dict)
+    card_values: dict[str, Any] | None = None
 
 
 class Bundle:
     """A verified bundle. Its networks are in evaluation mode and never change: threads may share them."""
 
-    def __init__(self, path: Path, identity: ModelIdentity, config: NetworkConfig, calibration: Calibration) -> None:
+    def __init__(
+        self, path: Path, identity: ModelIdentity, config: NetworkConfig, calibration: Calibration, members: int = 1
+    ) -> None:
         self.path = path
         self.identity = identity
         self.config = config
         self.calibration = calibration
-        self._networks: dict[str, LesionGatedResNet] = {}
+        self.members = members
+        self._networks: dict[str, tuple[LesionGatedResNet, ...]] = {}
         self._lock = threading.Lock()
 
-    def network(self, device: torch.device) -> LesionGatedResNet:
-        """The network on ``device``, made at the first call."""
+    def networks(self, device: torch.device) -> tuple[LesionGatedResNet, ...]:
+        """The networks on ``device``, made at the first call; the model's answer is the mean of theirs."""
         with self._lock:
             if str(device) not in self._networks:
-                self._networks[str(device)] = self._load().to(device)
+                self._networks[str(device)] = tuple(network.to(device) for network in self._load())
             return self._networks[str(device)]
 
-    def _load(self) -> LesionGatedResNet:
+    def _load(self) -> tuple[LesionGatedResNet, ...]:
         try:
-            network = build(self.config)
-            network.load_state_dict(load_file(self.path / _WEIGHTS))
+            tensors = load_file(self.path / _WEIGHTS)
+            networks = tuple(build(self.config) for _ in range(self.members))
+            for index, network in enumerate(networks):
+                prefix = _prefix(index, self.members)
+                own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+                network.load_state_dict(own)
         except (OSError, SafetensorError, RuntimeError) as error:
             raise BundleError(f"The model's weights do not fit its configuration: {_RESTORE}.") from error
-        return network.eval().requires_grad_(False)
+        return tuple(network.eval().requires_grad_(False) for network in networks)
 
     @property
     def validation(self) -> pd.DataFrame:
@@ -126,6 +139,17 @@ class Bundle:
     def card(self) -> str:
         """The model card, Markdown."""
         return (self.path / _CARD).read_text(encoding="utf-8")
+
+    @property
+    def card_values(self) -> dict[str, Any] | None:
+        """The card as plain values; ``None`` in a bundle of an earlier version."""
+        return _read_json(self.path / _CARD_VALUES) if (self.path / _CARD_VALUES).is_file() else None
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """How it was trained, as `BundleContents` has it."""
+        values = _read_json(self.path / _CONFIG).get("training")
+        return values if isinstance(values, dict) else {}
 
     @property
     def training_log(self) -> pd.DataFrame:
@@ -155,6 +179,8 @@ def save_bundle(out: Path, contents: BundleContents) -> Bundle:
         raise BundleError("The model could not be written: free disk space or choose another folder.") from error
     except ValueError as error:  # JSON without NaN
         raise BundleError("The model holds something that is no number: train it again.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return load_bundle(out)
 
 
@@ -169,7 +195,8 @@ def load_bundle(path: Path) -> Bundle:
     if not (path / _HASHES).is_file():
         raise BundleError(f"There is no model in the given folder: {_RESTORE}.", code="bundle_missing")
     hashes = _read_json(path / _HASHES)
-    for name in FILES:
+    extra = (_CARD_VALUES,) if _CARD_VALUES in hashes or (path / _CARD_VALUES).exists() else ()
+    for name in (*FILES, *extra):
         file = path / name
         if not file.is_file():
             raise BundleError(f"The model lacks its {name}: {_RESTORE}.", code="bundle_missing")
@@ -180,12 +207,13 @@ def load_bundle(path: Path) -> Bundle:
     try:
         network = NetworkConfig.from_json(config["network"])
         calibration = Calibration.from_json(_read_json(path / _CALIBRATION))
+        members = _members(config)
         identity = ModelIdentity(
             config["id"], hashes[_WEIGHTS], str(config["training_data"]), bool(config["simulated"])
         )
     except (KeyError, TypeError, ValueError, HtcoreError) as error:
         raise BundleError(f"The model's configuration is incomplete: {_RESTORE}.", code="bundle_damaged") from error
-    return Bundle(path, identity, network, calibration)
+    return Bundle(path, identity, network, calibration, members)
 
 
 def list_bundles(models_dir: Path) -> tuple[str, ...]:
@@ -198,12 +226,18 @@ def list_bundles(models_dir: Path) -> tuple[str, ...]:
 
 
 def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
-    tensors = {name: value.detach().cpu().contiguous() for name, value in contents.network.state_dict().items()}
-    save_file(tensors, folder / _WEIGHTS)
+    members = len(contents.networks)
+    tensors = {
+        _prefix(index, members) + name: value.detach().cpu().contiguous()
+        for index, network in enumerate(contents.networks)
+        for name, value in network.state_dict().items()
+    }
+    (folder / _WEIGHTS).write_bytes(save(tensors))  # save_file would let nobody else read it
     config = {
-        "schema": SCHEMA,
+        "schema": 1 if members == 1 else 2,
         "id": model_id,
-        "network": contents.network.config.to_json(),
+        "members": members,
+        "network": contents.networks[0].config.to_json(),
         "transforms_version": transforms.VERSION,
         "training_data": contents.training_data,
         "simulated": contents.simulated,
@@ -216,7 +250,23 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
     contents.validation.to_parquet(folder / _VALIDATION, index=False)
     _write_text(folder / _LOG, contents.training_log)
     _write_text(folder / _CARD, contents.card)
-    _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in FILES}, indent=1))
+    names: tuple[str, ...] = FILES
+    if contents.card_values is not None:
+        _write_text(folder / _CARD_VALUES, json.dumps(contents.card_values, indent=1, allow_nan=False))
+        names = (*FILES, _CARD_VALUES)
+    _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in names}, indent=1))
+
+
+def _prefix(index: int, members: int) -> str:
+    """What a member's weights are called by in the file; a single network's have no prefix."""
+    return "" if members == 1 else f"member{index}."
+
+
+def _members(config: dict[str, Any]) -> int:
+    members = config.get("members", 1)
+    if not isinstance(members, int) or members < 1:
+        raise ValueError("members")
+    return members
 
 
 def _write_text(path: Path, text: str) -> None:

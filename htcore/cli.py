@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import traceback
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,6 +22,10 @@ from htcore.errors import HtcoreError
 from htcore.settings import Settings
 from htcore.types import QualityReport, Volume
 from htcore.ui.words import finding_sentence
+
+if TYPE_CHECKING:
+    from htcore.training.cache import RefusedScan
+    from htcore.training.loop import EpochLog
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 _messages = Console(stderr=True)
@@ -53,6 +58,13 @@ class Preset(StrEnum):
     """Cohorts with fixed counts."""
 
     zhang2026 = "zhang2026"
+
+
+class ClassWeights(StrEnum):
+    """Whether the rarer outcome counts more."""
+
+    none = "none"
+    balanced = "balanced"
 
 
 @app.callback()
@@ -175,33 +187,63 @@ def train(
     learning_rate: Annotated[float, typer.Option()] = 2e-3,
     seed: Annotated[int, typer.Option()] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads of the network; torch's own choice by default.")] = None,
-    calibration_share: Annotated[float, typer.Option(help="Share of patients kept aside to calibrate.")] = 0.1,
+    calibration_share: Annotated[float, typer.Option(help="Share of patients kept aside to calibrate.")] = 0.2,
+    selection_share: Annotated[
+        float, typer.Option(help="Share of the other patients that choose the epoch; 0 keeps the last epoch.")
+    ] = 0.15,
+    folds: Annotated[
+        int | None, typer.Option(help="So many networks, each leaving another part of the patients out.")
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="Start from the weights of this model: models/ID.")] = None,
+    class_weights: Annotated[
+        ClassWeights, typer.Option(help="balanced: patients with and without HT count alike.")
+    ] = ClassWeights.none,
+    offset_hu: Annotated[
+        float, typer.Option(help="Scans are shifted by so many HU at random (standard deviation).")
+    ] = 2.5,
+    noise_hu: Annotated[float, typer.Option(help="Noise is added, up to so many HU.")] = 2.0,
+    rim_erosion: Annotated[
+        float, typer.Option(help="Share of scans whose brain mask loses its outermost pixel.")
+    ] = 0.3,
+    rim_hu: Annotated[float, typer.Option(help="The brain's rim is brightened, up to so many HU.")] = 4.0,
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs without gain on those patients.")] = 5,
     cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
     device: Annotated[Device, typer.Option()] = Device.auto,
 ) -> None:
     """Train on labelled scans and write a model bundle; called again after an interruption, it goes on."""
+    from htcore.training.batches import Augmentation
+    from htcore.training.distributed import is_first
     from htcore.training.loop import LoopParameters
-    from htcore.training.run import TrainingParameters
+    from htcore.training.run import Listener, TrainingParameters
     from htcore.training.run import train as run_training
 
     with _errors(False):
         loop = LoopParameters(
-            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed, threads=threads
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            threads=threads,
+            patience=patience,
+            class_weights=class_weights.value,
+            augmentation=Augmentation(offset_hu=offset_hu, noise_hu=noise_hu, rim_erosion=rim_erosion, rim_hu=rim_hu),
         )
         parameters = TrainingParameters(
             loop=loop,
             validation_cohort=validation,
             calibration_share=calibration_share,
+            selection_share=selection_share,
+            folds=folds,
+            start_from=init,
             device=device.value,
             cache=cache,
             workers=workers,
         )
         with _stages() as tell:
-            bundle = run_training(
-                parameters, cohort, out, tell, lambda log: _messages.print(f"epoch {log.epoch}: loss {log.loss:.4f}")
-            )
-        typer.echo(bundle.card)
+            bundle = run_training(parameters, cohort, out, Listener(tell, _print_epoch, _print_left_out))
+        if is_first():
+            typer.echo(bundle.card)
 
 
 @app.command()
@@ -241,6 +283,23 @@ def evaluate(
             )
         typer.echo(f"left out: {len(done.refused)} scans")
         typer.echo(f"model {bundle.identity.id}, trained on {bundle.identity.training_data}. {_NOTICE}")
+
+
+@app.command()
+def card(
+    model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a model's card, measured anew from the files of its bundle."""
+    from htcore import services
+    from htcore.training.card import card_of, render
+
+    with _errors(as_json):
+        values = card_of(services.load_bundle_by_id(model or Settings.from_environment().default_model))
+        if as_json:
+            _print_json(values)
+        else:
+            typer.echo(render(values), nl=False)
 
 
 @app.command()
@@ -292,6 +351,17 @@ def _print_quality(quality: QualityReport, volume: Volume) -> None:
     typer.echo(f"quality: {quality.verdict}")
     for finding in quality.findings:
         typer.echo(f"  {finding.severity}: {finding_sentence(finding, volume)} [{finding.code}]")
+
+
+def _print_epoch(log: EpochLog) -> None:
+    chosen = "" if math.isnan(log.selection_loss) else f", on selection patients {log.selection_loss:.4f}"
+    mark = ", best so far" if chosen and log.best else ""
+    _messages.print(f"epoch {log.epoch}: loss {log.loss:.4f}{chosen}{mark}", highlight=False)
+
+
+def _print_left_out(scan: RefusedScan) -> None:
+    text = f"left out: row {scan.row} of the {scan.table}: {scan.message} [{scan.code}]"
+    _messages.print(text, markup=False, highlight=False)
 
 
 def _number(value: float | None) -> str:

@@ -28,5 +28,5 @@ def write_small_bundle(path: Path) -> Bundle:
         }
     )
     return save_bundle(
-        path, BundleContents(network, CALIBRATION, table, "# card\n", "epoch,loss\n1,0.5\n", "no scans", True)
+        path, BundleContents((network,), CALIBRATION, table, "# card\n", "epoch,loss\n1,0.5\n", "no scans", True)
     )

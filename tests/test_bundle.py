@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from dataclasses import replace
@@ -25,7 +26,9 @@ def contents() -> BundleContents:
         torch.manual_seed(3)
         network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4)).eval()
     table = pd.DataFrame({"patient_id": ["A", "B"], "ht": [0, 1], "logit": [-1.0, 1.0], "sex": ["F", None]})
-    return BundleContents(network, CALIBRATION, table, "# card – é\n", "epoch,loss\n1,0.5\n", "2 simulated scans", True)
+    return BundleContents(
+        (network,), CALIBRATION, table, "# card – é\n", "epoch,loss\n1,0.5\n", "2 simulated scans", True
+    )
 
 
 @pytest.fixture
@@ -41,19 +44,87 @@ def test_round_trip(saved: Path) -> None:
     assert loaded.calibration == CALIBRATION and loaded.card == original.card
     assert loaded.training_log["loss"].tolist() == [0.5]
     pd.testing.assert_frame_equal(loaded.validation, original.validation, check_dtype=False)
-    for name, value in original.network.state_dict().items():
-        assert torch.equal(loaded.network(torch.device("cpu")).state_dict()[name], value), name
-    assert not loaded.network(torch.device("cpu")).training
+    for name, value in original.networks[0].state_dict().items():
+        assert torch.equal(loaded.networks(torch.device("cpu"))[0].state_dict()[name], value), name
+    assert not loaded.networks(torch.device("cpu"))[0].training
+
+
+def test_whoever_may_read_one_file_may_read_all(saved: Path) -> None:
+    assert len({path.stat().st_mode for path in saved.iterdir()}) == 1
 
 
 def test_threads_get_one_network(saved: Path) -> None:
     loaded, found = load_bundle(saved), []
-    threads = [threading.Thread(target=lambda: found.append(loaded.network(torch.device("cpu")))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(loaded.networks(torch.device("cpu")))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len({id(network) for network in found}) == 1
+
+
+def several() -> BundleContents:
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        networks = tuple(build(contents().networks[0].config).eval() for _ in range(3))
+    return replace(contents(), networks=networks, card_values={"id": "m3"})
+
+
+def test_several_networks_come_back_in_order(tmp_path: Path) -> None:
+    original = several()
+    loaded = save_bundle(tmp_path / "m3", original)
+    networks = loaded.networks(torch.device("cpu"))
+    assert loaded.members == len(networks) == 3
+    for network, own in zip(networks, original.networks, strict=True):
+        assert torch.equal(network.classifier.weight, own.classifier.weight)
+    config = json.loads((tmp_path / "m3" / "config.json").read_text())
+    assert (config["schema"], config["members"]) == (2, 3)
+    rewrite(tmp_path / "m3", members=2)
+    assert len(load_bundle(tmp_path / "m3").networks(torch.device("cpu"))) == 2
+    for wrong, message in ((4, "do not fit"), (1, "do not fit")):
+        rewrite(tmp_path / "m3", members=wrong)
+        with pytest.raises(BundleError, match=message):
+            load_bundle(tmp_path / "m3").networks(torch.device("cpu"))
+    rewrite(tmp_path / "m3", members=0)
+    with pytest.raises(BundleError, match="incomplete"):
+        load_bundle(tmp_path / "m3")
+
+
+def test_one_network_is_written_as_before_and_needs_no_count_of_members(saved: Path) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    assert config["schema"] == 1
+    rewrite(saved, members=1)
+    config.pop("members")
+    (saved / "config.json").write_text(json.dumps(config))
+    rewrite(saved)
+    assert load_bundle(saved).members == 1
+
+
+def test_the_cards_numbers_are_optional_and_held_by_a_hash(saved: Path, tmp_path: Path) -> None:
+    assert load_bundle(saved).card_values is None
+    loaded = save_bundle(tmp_path / "m3", several())
+    assert loaded.card_values == {"id": "m3"}
+    values = tmp_path / "m3" / "card.json"
+    values.write_bytes(values.read_bytes().replace(b"m3", b"m4"))
+    with pytest.raises(BundleError, match=r"card\.json was changed"):
+        load_bundle(tmp_path / "m3")
+    values.unlink()
+    with pytest.raises(BundleError, match=r"lacks its card\.json"):
+        load_bundle(tmp_path / "m3")
+    (saved / "card.json").write_text("{}")  # put there by somebody
+    with pytest.raises(BundleError, match=r"card\.json was changed"):
+        load_bundle(saved)
+
+
+@pytest.mark.parametrize("failing", ["save", "_write_text"])
+def test_a_full_disk_leaves_no_half_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bundles, failing, full)
+    with pytest.raises(BundleError, match="free disk space"):
+        save_bundle(tmp_path / "m", contents())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -102,7 +173,7 @@ def test_other_versions_and_settings_are_refused(saved: Path, changes: dict[str,
 def test_weights_of_another_size_are_refused(saved: Path) -> None:
     rewrite(saved, network=NetworkConfig().to_json())
     with pytest.raises(BundleError, match="do not fit"):
-        load_bundle(saved).network(torch.device("cpu"))
+        load_bundle(saved).networks(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", "\x00"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ class NetworkResult:
     Attributes
     ----------
     logit : float
-        Log-odds before calibration; ``contributions.sum() + bias``.
+        Log-odds before calibration, of several networks the mean; ``contributions.sum() + bias``.
     lesion : float32, shape of the grid
         Probability of acute infarct, 0 outside the brain.
     contributions : float32, shape (slices, rows / 2, columns / 2)
@@ -35,18 +36,34 @@ class NetworkResult:
 
 
 def predict(bundle: Bundle, model_input: ModelInput, device: torch.device | None = None) -> NetworkResult:
-    """Run the bundle's network on one scan. Keeps no state: threads may share a bundle.
+    """Run the bundle's networks on one scan; of several, the mean. Keeps no state: threads may share a bundle.
 
     Raises
     ------
     BundleError
         If the network gives something that is no number.
     """
-    return run_network(bundle.network(device or torch.device("cpu")), model_input)
+    return run_networks(bundle.networks(device or torch.device("cpu")), model_input)
 
 
-def run_network(network: LesionGatedResNet, model_input: ModelInput) -> NetworkResult:
-    """As `predict`, with a network in evaluation mode on its device."""
+def run_networks(networks: Sequence[LesionGatedResNet], model_input: ModelInput) -> NetworkResult:
+    """As `predict`, with networks in evaluation mode on their device.
+
+    Logit, bias and contributions are means over the networks, so that they still add up; so is the lesion's
+    probability.
+    """
+    results = [_run(network, model_input) for network in networks]
+    if len(results) == 1:
+        return results[0]
+    return NetworkResult(
+        logit=float(np.mean([result.logit for result in results])),
+        lesion=np.mean([result.lesion for result in results], axis=0, dtype=np.float32),
+        contributions=np.mean([result.contributions for result in results], axis=0, dtype=np.float32),
+        bias=float(np.mean([result.bias for result in results])),
+    )
+
+
+def _run(network: LesionGatedResNet, model_input: ModelInput) -> NetworkResult:
     device = network.classifier.weight.device
     with torch.inference_mode():
         output = network(torch.from_numpy(np.ascontiguousarray(model_input.channels)).unsqueeze(0).to(device))

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from htcore import quality
 from htcore.dicom import read_study
-from htcore.errors import CohortError, HtcoreError
+from htcore.errors import CohortError, HtcoreError, ReadError
 from htcore.processes import end_with_parent
 from htcore.training.batches import ScanArrays
 from htcore.training.cohort import CohortScan
 from htcore.transforms import VERSION, mask_to_grid, prepare
 from htcore.types import CanonicalGrid, ModelInput, Volume
+
+_CACHE_FAILED = "The cache of prepared scans cannot be written or read: free disk space or choose another folder."
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much is done, and of how much."""
@@ -54,11 +56,18 @@ class PreparedScan:
 
 @dataclass(frozen=True)
 class RefusedScan:
-    """A scan left out, with the reason in words; ``row`` counts within the scans given, from 1."""
+    """A scan left out, with the reason in words.
+
+    Attributes
+    ----------
+    row : int
+        Counts the scans given, from 1; once a cohort is divided, the rows of its ``table`` (row 1 is the header).
+    """
 
     row: int
     code: str
     message: str
+    table: str = "cohort table"
 
 
 def prepare_scans(
@@ -71,7 +80,10 @@ def prepare_scans(
     CohortError
         If no scan is left, or the cache cannot be written.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CohortError(_CACHE_FAILED) from error
     tell = progress or (lambda stage, done, total: None)
     prepared: list[PreparedScan] = []
     refused: list[RefusedScan] = []
@@ -107,7 +119,11 @@ def _collect(
 
 def _prepare_one(job: tuple[int, CohortScan, Path]) -> PreparedScan | RefusedScan:
     row, scan, cache = job
-    file = cache / f"{_content_key(scan)}.npz"
+    try:
+        file = cache / f"{_content_key(scan)}.npz"
+    except OSError:
+        message = "The scan or its mask could not be read from the disk: check its files and who may read them."
+        return RefusedScan(row, ReadError.code, message)
     try:
         if not file.exists():
             _write(file, scan)
@@ -120,9 +136,7 @@ def _prepare_one(job: tuple[int, CohortScan, Path]) -> PreparedScan | RefusedSca
     except (ValueError, BadZipFile, EOFError) as error:
         raise CohortError("The cache of prepared scans is damaged: delete its folder and start again.") from error
     except OSError as error:
-        raise CohortError(
-            "The cache of prepared scans cannot be written or read: free disk space, start again."
-        ) from error
+        raise CohortError(_CACHE_FAILED) from error
 
 
 def _write(file: Path, scan: CohortScan) -> None:
@@ -142,9 +156,12 @@ def _write(file: Path, scan: CohortScan) -> None:
         mask = read_mask(scan.mask_path, volume)
         arrays["lesion"] = mask_to_grid(mask, volume, model_input.grid).astype(np.float16)
     partial = file.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-    os.replace(partial, file)
+    try:
+        with partial.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:

@@ -1,106 +1,171 @@
-"""The model card, written from the numbers."""
+"""The model card: its numbers from the bundle's files, and the text from its numbers."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from htcore.bundle import Calibration
+from htcore.bundle import Bundle, Calibration
+from htcore.errors import CohortError
+from htcore.evaluation import ValidationSet, evaluate, to_json
 from htcore.training.cache import RefusedScan
-from htcore.training.loop import LoopParameters
 
-_RESAMPLES = 500
+SCHEMA = "htcore.card/1"
+PURPOSE = "Estimates the risk of hemorrhagic transformation from a plain head CT of an acute ischemic stroke."
+LIMITS = ("decisions about patients", "children", "contrast CT", "scans after treatment")
+_CAVEATS = {
+    "calibration": "Calibration and threshold were fitted on these same patients: a fair measure needs a validation "
+    "cohort.",
+    "out-of-fold": "Each patient was predicted by the one network that never saw them and calibrated on the other "
+    "folds; the threshold was chosen on them. The model itself answers with the mean of its networks, which these "
+    "figures do not measure.",
+    "validation": "These patients took no part in training, calibration or any choice.",
+}
+_NAMES = {
+    "auc": "AUC",
+    "auprc": "average precision",
+    "f1": "F1",
+    "ppv": "positive predictive value",
+    "npv": "negative predictive value",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+}
 
-Array = NDArray[np.float64]
+
+def left_out(refused: Sequence[RefusedScan]) -> list[dict[str, Any]]:
+    """How many scans were left out for which reason."""
+    return [{"code": code, "scans": count} for code, count in sorted(Counter(entry.code for entry in refused).items())]
 
 
-def write_card(
+def card_of(bundle: Bundle) -> dict[str, Any]:
+    """A bundle's card, measured anew from its stored predictions, calibration and training record."""
+    identity = bundle.identity
+    return card_values(
+        identity.id,
+        identity.training_data,
+        identity.simulated,
+        bundle.training,
+        bundle.calibration,
+        bundle.validation,
+    )
+
+
+def card_values(
     name: str,
     training_data: str,
     simulated: bool,
-    table: pd.DataFrame,
+    training: dict[str, Any],
     calibration: Calibration,
-    refused: tuple[RefusedScan, ...],
-    loop: LoopParameters,
-) -> str:
-    """Markdown: what the model is, what it was trained on, how well it did on whom, and what it is not for."""
-    part = str(table["part"].iloc[0])
-    labels, probability = table["ht"].to_numpy(dtype=np.float64), table["probability"].to_numpy(dtype=np.float64)
-    low, high = _auc_interval(table, np.random.default_rng(loop.seed))
-    lines = [
-        f"# {name}",
-        "",
-        "**Research use only: not a medical device.**"
-        + (
-            " **Trained and measured on simulated scans: no number here says how it does on patients.**"
-            if simulated
-            else ""
-        ),
-        "",
-        "Estimates the risk of hemorrhagic transformation from a plain head CT of an acute ischemic stroke.",
-        "",
-        "## Training",
-        f"- Data: {training_data}.",
-        f"- {loop.epochs} epochs, batches of {loop.batch_size}, seed {loop.seed}, weights of the last epoch.",
-        f"- Calibration: Platt scaling on {calibration.n_scans} scans of {calibration.n_patients} other patients.",
-        f"- Share of calibration scans with HT: {calibration.prevalence:.3f}.",
-        f"- Left out: {len(refused)} scans{_reasons(refused)}.",
-        "",
-        f"## Measured on the {part} patients",
-        _caveat(part),
-        "",
-        "| measure | value |",
-        "|---|---|",
-        f"| patients / scans / scans with HT | {table['patient_id'].nunique()} / {len(table)} / {int(labels.sum())} |",
-        f"| AUC | {_text(auc(labels, probability))} |",
-        f"| its 95% interval, {_RESAMPLES} resamples of patients | {_text(low)}–{_text(high)} |",
-        f"| Brier score | {float(np.mean((probability - labels) ** 2)):.3f} |",
-        f"| threshold (Youden, calibration patients) | {calibration.threshold:.3f} |",
-    ]
-    if "p_ht_image" in table.columns:
-        known = table[pd.to_numeric(table["p_ht_image"], errors="coerce").notna()]
-        oracle = auc(known["ht"].to_numpy(dtype=np.float64), known["p_ht_image"].to_numpy(dtype=np.float64))
-        lines.append(f"| AUC of the simulator's own true risk given the image | {_text(oracle)} |")
-    lines += ["", "## Not for", "Decisions about patients; children; contrast CT; scans after treatment.", ""]
+    table: pd.DataFrame,
+) -> dict[str, Any]:
+    """What the model is, what it was trained on, how well it did on whom, and what it is not for; plain values.
+
+    Parameters
+    ----------
+    training : the bundle's record of its training
+    table : the bundle's stored predictions
+    """
+    try:
+        measured: dict[str, Any] | None = to_json(evaluate(ValidationSet.from_frame(table), calibration.threshold))
+    except CohortError:  # a handful of patients, or one outcome alone
+        measured = None
+    return {
+        "schema": SCHEMA,
+        "id": name,
+        "purpose": PURPOSE,
+        "training_data": training_data,
+        "simulated": simulated,
+        "training": training,
+        "calibration": {
+            "method": "Platt scaling",
+            "patients": calibration.n_patients,
+            "scans": calibration.n_scans,
+            "share_with_ht": calibration.prevalence,
+            "threshold": calibration.threshold,
+        },
+        "measured": {
+            "part": str(table["part"].iloc[0]) if "part" in table.columns else "validation",
+            "patients": int(table["patient_id"].nunique()),
+            "scans": len(table),
+            "scans_with_ht": int(table["ht"].sum()),
+            "evaluation": measured,
+        },
+        "not_for": list(LIMITS),
+    }
+
+
+def render(card: dict[str, Any]) -> str:
+    """The card as Markdown."""
+    warning = "**Research use only: not a medical device.**"
+    if card["simulated"]:
+        warning += " **Trained and measured on simulated scans: no number here says how it does on patients.**"
+    measured = card["measured"]
+    lines = [f"# {card['id']}", "", warning, "", card["purpose"], "", "## Training", *_training_lines(card), ""]
+    lines += [f"## Measured on the {measured['part']} patients", _CAVEATS.get(measured["part"], ""), ""]
+    lines += _measured_lines(measured, card["calibration"]["threshold"])
+    lines += ["", "## Not for", f"{'; '.join(card['not_for']).capitalize().replace(' ct', ' CT')}.", ""]
     return "\n".join(lines)
 
 
-def auc(labels: Array, scores: Array) -> float | None:
-    """Area under the ROC curve by ranks (Mann–Whitney), ties half; ``None`` with one class."""
-    events = labels == 1
-    n1, n0 = int(events.sum()), int((~events).sum())
-    if n1 == 0 or n0 == 0:
-        return None
-    return float((rankdata(scores)[events].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+def _training_lines(card: dict[str, Any]) -> list[str]:
+    training, calibration = card["training"], card["calibration"]
+    loop, gone = training.get("loop", {}), training.get("left_out", [])
+    lines = [f"- Data: {card['training_data']}."]
+    if loop:
+        lines.append(f"- At most {loop['epochs']} epochs, batches of {loop['batch_size']}, seed {loop['seed']}.")
+        if loop.get("class_weights", "none") != "none":
+            lines.append(f"- Class weights: {loop['class_weights']}.")
+    for number, member in enumerate(training.get("members", []), start=1):
+        name = f"Network {number}" if len(training["members"]) > 1 else "Network"
+        lines.append(f"- {name}: {_member(member)}.")
+    if (start := training.get("started_from")) is not None:
+        lines.append(f"- Started from the weights of {start['id']} (SHA-256 {start['weights_sha256'][:12]}…).")
+    lines += [
+        f"- Calibration: {calibration['method']} on {calibration['scans']} scans of {calibration['patients']} "
+        f"{'patients, out of fold' if training.get('folds') else 'other patients'}.",
+        f"- Share of calibration scans with HT: {calibration['share_with_ht']:.3f}.",
+    ]
+    if "left_out" in training:
+        reasons = ", ".join(f"{entry['scans']} × {entry['code']}" for entry in gone)
+        lines.append(f"- Left out: {sum(entry['scans'] for entry in gone)} scans{f' ({reasons})' if gone else ''}.")
+    return lines
 
 
-def _auc_interval(table: pd.DataFrame, rng: np.random.Generator) -> tuple[float | None, float | None]:
-    labels, scores = table["ht"].to_numpy(dtype=np.float64), table["probability"].to_numpy(dtype=np.float64)
-    codes, names = pd.factorize(table["patient_id"])
-    rows = [np.flatnonzero(codes == code) for code in range(len(names))]
-    values: list[float] = []
-    for _ in range(_RESAMPLES):
-        drawn = np.concatenate([rows[code] for code in rng.integers(0, len(rows), len(rows))])
-        value = auc(labels[drawn], scores[drawn])
-        if value is not None:
-            values.append(value)
-    if not values:
-        return None, None
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+def _member(member: dict[str, Any]) -> str:
+    trained = f"trained on {member['training_scans']} scans of {member['training_patients']} patients"
+    if not member["selection_scans"]:
+        return f"{trained}, weights of the last epoch, {member['weights_of_epoch']}"
+    return (
+        f"{trained}, weights of epoch {member['weights_of_epoch']} of {member['epochs']}, the best by "
+        f"{member['chosen_by']} on {member['selection_scans']} scans of {member['selection_patients']} other patients"
+    )
 
 
-def _caveat(part: str) -> str:
-    if part == "calibration":
-        return "Calibration and threshold were fitted on these same patients: a fair measure needs a validation cohort."
-    return "These patients took no part in training, calibration or any choice."
-
-
-def _reasons(refused: tuple[RefusedScan, ...]) -> str:
-    codes = sorted({entry.code for entry in refused})
-    return f" ({', '.join(f'{sum(e.code == code for e in refused)} × {code}' for code in codes)})" if codes else ""
+def _measured_lines(measured: dict[str, Any], threshold: float) -> list[str]:
+    lines = [
+        "| measure | value | 95% interval, patients resampled |",
+        "|---|---|---|",
+        f"| patients / scans / scans with HT | {measured['patients']} / {measured['scans']} / "
+        f"{measured['scans_with_ht']} | |",
+        f"| threshold (Youden, calibration patients) | {threshold:.3f} | |",
+    ]
+    found = measured["evaluation"]
+    if found is None:
+        return [*lines, "| AUC | not available: too few patients | |"]
+    for name, interval in found["metrics"].items():
+        low, high = _text(interval["low"]), _text(interval["high"])
+        lines.append(f"| {_NAMES.get(name, name)} | {_text(interval['value'])} | {low}–{high} |")
+    ceiling = found["oracle"]
+    if ceiling is not None:
+        lines.append(
+            f"| AUC of the simulator's own true risk given the image, first scans | {_text(ceiling['image_auc'])} | |"
+        )
+        lines.append(f"| the model's AUC on the same first scans | {_text(ceiling['model_auc'])} | |")
+    return lines
 
 
 def _text(value: float | None) -> str:

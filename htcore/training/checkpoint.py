@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,10 +17,24 @@ from htcore.errors import TrainingError
 _FILE = "checkpoint.safetensors"
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What training needs to go on, apart from what the network and the optimiser hold.
+
+    Attributes
+    ----------
+    log : one dict of numbers an epoch
+    best : weights to keep so far, on the CPU; empty where the last epoch's are kept.
+    """
+
+    log: tuple[dict[str, float], ...] = ()
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
 def save_checkpoint(
-    folder: Path, epoch: int, network: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
+    folder: Path, state: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
 ) -> None:
-    """Write the state after ``epoch`` finished epochs; a write that fails leaves the checkpoint before it.
+    """Write the state after the epochs in its log; a write that fails leaves the checkpoint before it.
 
     Raises
     ------
@@ -27,22 +42,24 @@ def save_checkpoint(
         If the file cannot be written.
     """
     tensors = {f"network.{name}": value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        for name, value in state.items():
+    tensors |= {f"best.{name}": value.clone() for name, value in state.best.items()}
+    for index, values in optimiser.state_dict()["state"].items():
+        for name, value in values.items():
             tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
     partial = folder / f"{_FILE}.partial"
     try:
-        save_file(tensors, partial, metadata={"epoch": json.dumps(epoch), "fingerprint": fingerprint})
+        save_file(tensors, partial, metadata={"log": json.dumps(state.log), "fingerprint": fingerprint})
         os.replace(partial, folder / _FILE)
     except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
         raise TrainingError(
             "The checkpoint could not be written: free disk space or choose another folder, then start again; "
             "training continues from the last good checkpoint."
         ) from error
 
 
-def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str) -> int:
-    """Restore the state in place and return how many epochs it has behind it; 0 where there is no checkpoint.
+def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str) -> Checkpoint:
+    """Restore network and optimiser in place; an empty state where there is no checkpoint.
 
     Raises
     ------
@@ -51,7 +68,7 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Opt
     """
     path = folder / _FILE
     if not path.exists():
-        return 0
+        return Checkpoint()
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
@@ -63,17 +80,14 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Opt
             "The folder holds a checkpoint of other settings or other scans: choose another folder, "
             "or delete the checkpoint to train from the start."
         )
-    prefix = "network."
-    network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    network.load_state_dict(_part(tensors, "network."))
     state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = value
+    for key, value in _part(tensors, "optimiser.").items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(json.loads(metadata["epoch"]))
+    return Checkpoint(tuple(json.loads(metadata["log"])), _part(tensors, "best."))
 
 
-def delete_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint once the weights are saved elsewhere."""
-    (folder / _FILE).unlink(missing_ok=True)
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

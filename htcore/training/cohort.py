@@ -22,7 +22,7 @@ COVARIATES = (
     "thrombolysis",
     "thrombectomy",
 )
-SPLITS = ("train", "calibration", "validation", "test")
+SPLITS = ("train", "selection", "calibration", "validation", "test")
 _LISTED = 5  # rows named in one message
 
 

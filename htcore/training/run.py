@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import torch
 
-from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
-from htcore.errors import CohortError, UsageError
+from htcore.bundle import Bundle, BundleContents, load_bundle, save_bundle
+from htcore.errors import UsageError
 from htcore.inference.calibrate import fit_calibration
 from htcore.inference.device import choose_device
-from htcore.inference.predict import run_network
-from htcore.networks import LesionGatedResNet, NetworkConfig
-from htcore.training.batches import ScanArrays
-from htcore.training.cache import PreparedScan, RefusedScan, prepare_scans
-from htcore.training.card import write_card
-from htcore.training.cohort import COVARIATES, check_no_leak, read_cohort, split_patients
-from htcore.training.loop import EpochLog, LoopParameters, fit
+from htcore.networks import NetworkConfig
+from htcore.training.cache import PreparedScan, RefusedScan
+from htcore.training.card import card_values, left_out, render
+from htcore.training.distributed import Processes, joined
+from htcore.training.loop import LOG_COLUMNS, EpochLog, Fitted, LoopParameters, fit, threads
+from htcore.training.parts import FACTORS, Division, Member, Parts, PreparedSource, Tell, prepare_parts
+from htcore.training.predictions import cross_fitted, predict_scans, without_identifiers
+from htcore.training.selection import chosen_by
 
-FACTORS = ("lesion_volume_ml", "depth_hu", "cortical_share", "artery_sign", "leukoaraiosis", "mass_effect_mm")
-_LOG_FACTORS = ("lesion_volume_ml",)
-_TRUTH = ("p_ht", "p_ht_image", "lesion_volume_ml", "lesion_side", "territory", "tilt_deg")
-_MINIMUM_TRAINING = 8
-
-Tell = Callable[[str, int, int], None]
-"""Called with the stage ("prepare" or "train"), how much is done, and of how much."""
+_MEMBER_SEEDS = 1_009  # a member's seed; apart from each other and from the splits'
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,19 @@ class TrainingParameters:
 
     Attributes
     ----------
+    network : NetworkConfig or None
+        Sizes; by default those of ``start_from``, else the usual ones.
     validation_cohort : Path or None
         Another ``cohort.csv``, never trained on; its predictions become the bundle's validation set.
     calibration_share : float
-        Patients kept aside to fit the calibration.
+        Patients kept aside to fit the calibration; not used with ``folds``.
+    selection_share : float
+        Of the others, patients that choose the epoch whose weights are kept; 0 keeps the last epoch's.
+    folds : int or None
+        So many networks, each of which leaves another part of the patients out; the bundle answers with their mean,
+        and is calibrated and measured on each patient by the network that left them out.
+    start_from : Path or None
+        A bundle whose weights training starts from.
     cache : Path or None
         Folder of prepared scans, shared between trainings; by default ``prepared`` beside the cohort table.
     workers : int
@@ -51,49 +58,32 @@ class TrainingParameters:
     """
 
     loop: LoopParameters = field(default_factory=LoopParameters)
-    network: NetworkConfig = field(default_factory=lambda: NetworkConfig(factors=len(FACTORS)))
+    network: NetworkConfig | None = None
     validation_cohort: Path | None = None
-    calibration_share: float = 0.1
+    calibration_share: float = 0.2
+    selection_share: float = 0.15
+    folds: int | None = None
+    start_from: Path | None = None
     device: str = "auto"
     cache: Path | None = None
     workers: int = 1
     limit: int | None = None
 
 
-class PreparedSource:
-    """`htcore.training.batches.ScanSource` over prepared scans on disk."""
-
-    def __init__(self, scans: tuple[PreparedScan, ...], factors: NDArray[np.float32]) -> None:
-        self._scans = scans
-        self.labels: NDArray[np.float32] = np.array([entry.scan.ht for entry in scans], dtype=np.float32)
-        self.factors: NDArray[np.float32] = factors
-
-    def load(self, index: int) -> ScanArrays:
-        """The scan at ``index``."""
-        return self._scans[index].arrays()
-
-
 @dataclass(frozen=True)
-class _Parts:
-    """Prepared scans by use; no patient in two of them."""
+class Listener:
+    """Whom a training tells what happens: stages, finished epochs, scans left out."""
 
-    training: tuple[PreparedScan, ...]
-    calibration: tuple[PreparedScan, ...]
-    validation: tuple[PreparedScan, ...]
-    refused: tuple[RefusedScan, ...]
-    simulated: bool
+    stage: Tell = lambda stage, done, total: None
+    epoch: Callable[[EpochLog], None] = lambda log: None
+    refused: Callable[[RefusedScan], None] = lambda scan: None
 
 
-def train(
-    parameters: TrainingParameters,
-    cohort_csv: Path,
-    out: Path,
-    progress: Tell | None = None,
-    on_epoch: Callable[[EpochLog], None] | None = None,
-) -> Bundle:
+def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener: Listener | None = None) -> Bundle:
     """Read, split, prepare, train, calibrate, predict the validation patients, write the bundle ``out``.
 
-    Interrupted, it goes on from the last epoch when called again the same way.
+    Interrupted, it goes on from the last epoch when called again the same way. Started by ``torchrun``, the processes
+    share each batch; they need one and the same file system.
 
     Raises
     ------
@@ -102,123 +92,177 @@ def train(
     """
     if out.exists():
         raise UsageError("The model's folder exists already: choose another id or delete the folder.")
-    device = choose_device(parameters.device)
-    tell = progress or (lambda stage, done, total: None)
-    parts = _prepare(parameters, cohort_csv, tell)
+    chosen = choose_device(parameters.device)
+    start = None if parameters.start_from is None else load_bundle(parameters.start_from)
+    config = _sizes(parameters.network, start)
     work = out.with_name(f"{out.name}.training")
-    source = PreparedSource(parts.training, standardised_factors(parts.training))
+    with joined(chosen) as processes:
+        listener = listener if listener is not None and processes.first else Listener()
+        with processes.first_goes_ahead():
+            parts = _prepare(parameters, cohort_csv, listener)
+        device = processes.device(chosen)
+        fitted = _fit_members(parts, config, start, parameters.loop, work, device, listener, processes)
+        if processes.first:
+            with threads(parameters.loop.threads):
+                contents = _contents(fitted, parts, parameters, start, out.name)
+            save_bundle(out, contents)
+            shutil.rmtree(work, ignore_errors=True)
+        processes.wait()
+    return load_bundle(out)
 
-    def told(log: EpochLog) -> None:
-        tell("train", log.epoch, parameters.loop.epochs)
-        if on_epoch is not None:
-            on_epoch(log)
 
-    network = fit(parameters.network, source, parameters.loop, work, device, told)
-    contents = _contents(network, parts, parameters, out.name, (work / "training_log.csv").read_text(encoding="utf-8"))
-    bundle = save_bundle(out, contents)
-    shutil.rmtree(work, ignore_errors=True)
-    return bundle
-
-
-def _prepare(parameters: TrainingParameters, cohort_csv: Path, tell: Tell) -> _Parts:
-    cohort = read_cohort(cohort_csv)
-    scans = cohort.scans
-    if parameters.limit is not None:
-        kept = set(cohort.patients[: parameters.limit])
-        scans = tuple(scan for scan in scans if scan.patient_id in kept)
-    training, calibration = split_patients(scans, parameters.calibration_share, parameters.loop.seed)
-    validation = tuple(scan for scan in scans if scan.split == "validation")
-    if parameters.validation_cohort is not None:
-        validation = read_cohort(parameters.validation_cohort).scans
-    check_no_leak({"training": training, "calibration": calibration, "validation": validation})
+def _prepare(parameters: TrainingParameters, cohort_csv: Path, listener: Listener) -> Parts:
+    division = Division(
+        calibration_share=parameters.calibration_share,
+        selection_share=parameters.selection_share,
+        seed=parameters.loop.seed,
+        folds=parameters.folds,
+        limit=parameters.limit,
+    )
     cache = parameters.cache or cohort_csv.parent / "prepared"
-    prepared, refused = prepare_scans((*training, *calibration, *validation), cache, parameters.workers, tell)
-    parts = {
-        name: tuple(entry for entry in prepared if entry.scan.path in {scan.path for scan in part})
-        for name, part in (("training", training), ("calibration", calibration), ("validation", validation))
-    }
-    if len(parts["training"]) < _MINIMUM_TRAINING:
-        raise CohortError(
-            f"Training needs {_MINIMUM_TRAINING} usable scans or more, {len(parts['training'])} are left: add scans."
+    parts = prepare_parts(division, cohort_csv, parameters.validation_cohort, cache, parameters.workers, listener.stage)
+    for entry in parts.refused:
+        listener.refused(entry)
+    return parts
+
+
+def _sizes(wanted: NetworkConfig | None, start: Bundle | None) -> NetworkConfig:
+    """The network's sizes; those of the bundle to start from have to fit."""
+    if start is None:
+        return wanted or NetworkConfig(factors=len(FACTORS))
+    # Dropout holds no weights: it may differ.
+    if wanted is not None and replace(wanted, dropout=0.0) != replace(start.config, dropout=0.0):
+        raise UsageError(
+            f"The model to start from ({start.identity.id}) has other sizes than the network asked for: "
+            "ask for its sizes, or start from fresh weights."
         )
-    return _Parts(parts["training"], parts["calibration"], parts["validation"], refused, cohort.simulated)
+    if start.config.factors not in (0, len(FACTORS)):
+        raise UsageError(
+            f"The model to start from ({start.identity.id}) was trained towards {start.config.factors} causes, "
+            f"this version knows {len(FACTORS)}: choose another model to start from."
+        )
+    return wanted or start.config
 
 
-def standardised_factors(scans: tuple[PreparedScan, ...]) -> NDArray[np.float32]:
-    """Known causes of each scan, mean 0 and standard deviation 1, NaN where unknown; float32 (N, len(FACTORS))."""
-    columns = []
-    for name in FACTORS:
-        numbers = [entry.scan.number(name) for entry in scans]
-        column = np.array([np.nan if value is None else value for value in numbers], dtype=np.float64)
-        column = np.log1p(np.maximum(column, 0.0)) if name in _LOG_FACTORS else column
-        known = column[np.isfinite(column)]
-        spread = float(known.std()) if known.size else 0.0
-        columns.append((column - known.mean()) / spread if spread > 0 else np.full(column.shape, np.nan))
-    return np.stack(columns, axis=1).astype(np.float32)
+def _fit_members(
+    parts: Parts,
+    config: NetworkConfig,
+    start: Bundle | None,
+    loop: LoopParameters,
+    work: Path,
+    device: torch.device,
+    listener: Listener,
+    processes: Processes,
+) -> tuple[Fitted, ...]:
+    sources = () if start is None else start.networks(torch.device("cpu"))
+    fitted = []
+    for number, member in enumerate(parts.members):
+        stage = "train" if len(parts.members) == 1 else f"train {number + 1} of {len(parts.members)}"
+
+        def told(log: EpochLog, stage: str = stage) -> None:
+            listener.stage(stage, log.epoch, loop.epochs)
+            listener.epoch(log)
+
+        fitted.append(
+            fit(
+                config,
+                PreparedSource(member.training),
+                replace(loop, seed=loop.seed + _MEMBER_SEEDS * number),
+                work / f"network-{number + 1}",
+                device,
+                told,
+                selection=PreparedSource(member.selection) if member.selection else None,
+                start=sources[number % len(sources)].state_dict() if sources else None,
+                processes=processes,
+            )
+        )
+    return tuple(fitted)
 
 
 def _contents(
-    network: LesionGatedResNet, parts: _Parts, parameters: TrainingParameters, name: str, log: str
+    fitted: tuple[Fitted, ...], parts: Parts, parameters: TrainingParameters, start: Bundle | None, name: str
 ) -> BundleContents:
-    calibration_results = [_score(network, entry) for entry in parts.calibration]
-    curve = fit_calibration(
-        np.array([logit for logit, _ in calibration_results]),
-        np.array([entry.scan.ht for entry in parts.calibration], dtype=np.float64),
-        [entry.scan.patient_id for entry in parts.calibration],
-        np.random.default_rng((parameters.loop.seed, 104_729)),
+    networks = tuple(entry.network for entry in fitted)
+    several = len(networks) > 1
+    held_out = pd.concat(
+        [
+            predict_scans([network], member.held_out, "out-of-fold" if several else "calibration").assign(fold=number)
+            for number, (network, member) in enumerate(zip(networks, parts.members, strict=True))
+        ],
+        ignore_index=True,
     )
+    logits, labels = held_out["logit"].to_numpy(np.float64), held_out["ht"].to_numpy(np.float64)
+    rng = np.random.default_rng((parameters.loop.seed, 104_729))
+    curve = fit_calibration(logits, labels, held_out["patient_id"].tolist(), rng)
     if parts.validation:
-        results = [_score(network, entry) for entry in parts.validation]
-        table = _predictions(parts.validation, results, curve, "validation")
+        table = predict_scans(networks, parts.validation, "validation")
+        probability = curve.probability(table["logit"].to_numpy(np.float64))
     else:
-        table = _predictions(parts.calibration, calibration_results, curve, "calibration")
+        table = held_out.drop(columns="fold")
+        probability = (
+            cross_fitted(logits, labels, held_out["fold"].to_numpy()) if several else curve.probability(logits)
+        )
+    table.insert(5, "probability", probability)  # beside the logit
     if not parts.simulated:
         table = without_identifiers(table)
-    text = _training_data(parts)
-    card = write_card(name, text, parts.simulated, table, curve, parts.refused, parameters.loop)
-    settings = {"loop": asdict(parameters.loop), "calibration_share": parameters.calibration_share}
-    return BundleContents(network, curve, table, card, log, text, parts.simulated, settings)
+    text, record = _training_data(parts, start), _record(fitted, parts, parameters, start)
+    card = card_values(name, text, parts.simulated, record, curve, table)
+    return BundleContents(
+        networks, curve, table, render(card), _logs(fitted), text, parts.simulated, record, card_values=card
+    )
 
 
-def _score(network: LesionGatedResNet, entry: PreparedScan) -> tuple[float, float]:
-    """Logit, and the lesion head's volume in mL at its cut-off of 0.5."""
-    model_input = entry.model_input()
-    result = run_network(network, model_input)
-    return result.logit, float((result.lesion >= 0.5).sum() * model_input.grid.voxel_ml)
-
-
-def _predictions(
-    scans: tuple[PreparedScan, ...], results: list[tuple[float, float]], curve: Calibration, part: str
-) -> pd.DataFrame:
-    rows = []
-    for entry, (logit, lesion_ml) in zip(scans, results, strict=True):
-        scan = entry.scan
-        rows.append(
+def _record(
+    fitted: tuple[Fitted, ...], parts: Parts, parameters: TrainingParameters, start: Bundle | None
+) -> dict[str, Any]:
+    """How the bundle was trained, as plain values."""
+    return {
+        "loop": asdict(parameters.loop),
+        "calibration_share": None if parameters.folds else parameters.calibration_share,
+        "selection_share": parameters.selection_share,
+        "folds": parameters.folds,
+        "started_from": start and {"id": start.identity.id, "weights_sha256": start.identity.weights_sha256},
+        "members": [
             {
-                "patient_id": scan.patient_id,
-                "scan_id": scan.scan_id,
-                "part": part,
-                "ht": int(scan.ht),
-                "logit": logit,
-                "probability": float(curve.probability(np.array([logit]))[0]),
-                "predicted_lesion_ml": lesion_ml,
-                "thickness_mm": entry.thickness_mm,
-                **{column: scan.values[column] for column in (*COVARIATES, *_TRUTH) if column in scan.values},
+                "training_patients": _patients(member.training),
+                "training_scans": len(member.training),
+                "selection_patients": _patients(member.selection),
+                "selection_scans": len(member.selection),
+                "held_out_patients": _patients(member.held_out),
+                "held_out_scans": len(member.held_out),
+                "epochs": len(entry.log),
+                "weights_of_epoch": entry.chosen.epoch,
+                "chosen_by": chosen_by(scan.scan.ht for scan in member.selection) if member.selection else None,
             }
-        )
-    return pd.DataFrame(rows)
+            for entry, member in zip(fitted, parts.members, strict=True)
+        ],
+        "left_out": left_out(parts.refused),
+    }
 
 
-def without_identifiers(table: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with running numbers in place of a hospital's own patient and scan numbers."""
-    table = table.copy()
-    for column, letter in (("patient_id", "P"), ("scan_id", "S")):
-        numbers, _ = pd.factorize(table[column])
-        table[column] = [f"{letter}{number + 1:05d}" for number in numbers]
-    return table
+def _patients(scans: tuple[PreparedScan, ...]) -> int:
+    return len({entry.scan.patient_id for entry in scans})
 
 
-def _training_data(parts: _Parts) -> str:
-    patients = len({entry.scan.patient_id for entry in parts.training})
+def _training_data(parts: Parts, start: Bundle | None) -> str:
+    def used(member: Member) -> tuple[PreparedScan, ...]:
+        # A bundle of folds has seen every patient in one network or another.
+        return (*member.training, *member.held_out) if len(parts.members) > 1 else member.training
+
+    scans = {entry.scan.path: entry for member in parts.members for entry in used(member)}
     kind = "simulated plain head CTs" if parts.simulated else "labelled plain head CTs"
-    return f"{len(parts.training)} {kind} of {patients} {'simulated ' if parts.simulated else ''}patients"
+    people = f"{_patients(tuple(scans.values()))} {'simulated ' if parts.simulated else ''}patients"
+    text = f"{len(scans)} {kind} of {people}"
+    return text if start is None else f"{text}, starting from {start.identity.id} ({start.identity.training_data})"
+
+
+def _logs(fitted: tuple[Fitted, ...]) -> str:
+    """All epochs as CSV; of several networks with their number in front."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for number, entry in enumerate(fitted, start=1):
+        lead = [number] if len(fitted) > 1 else []
+        if number == 1:
+            writer.writerow([*(["network"] if lead else []), *LOG_COLUMNS])
+        writer.writerows([*lead, *epoch.cells()] for epoch in entry.log)
+    return text.getvalue()

@@ -13,6 +13,7 @@ import torch
 from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
 from htcore.errors import BundleError, UsageError
 from htcore.inference import choose_device, predict
+from htcore.inference.predict import run_networks
 from htcore.networks import NetworkConfig, build
 from htcore.types import CanonicalGrid, ModelInput
 
@@ -23,7 +24,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         torch.manual_seed(5)
         network = build(NetworkConfig())
     calibration = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
-    contents = BundleContents(network, calibration, pd.DataFrame({"ht": [0]}), "", "epoch\n", "none", True)
+    contents = BundleContents((network,), calibration, pd.DataFrame({"ht": [0]}), "", "epoch\n", "none", True)
     return save_bundle(tmp_path_factory.mktemp("models") / "m", contents)
 
 
@@ -71,3 +72,19 @@ def test_devices() -> None:
 
 def test_weights_lie_in_the_folder_as_data(bundle: Bundle) -> None:
     assert {path.suffix for path in Path(bundle.path).iterdir()} == {".safetensors", ".json", ".parquet", ".csv", ".md"}
+
+
+def test_of_several_networks_everything_is_the_mean_and_still_adds_up() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(9)
+        networks = [build(NetworkConfig(widths=(8, 8, 8), feature_width=8)).eval() for _ in range(3)]
+    for number, network in enumerate(networks):
+        torch.nn.init.constant_(network.classifier.bias, float(number))
+    model_input = scan(2)
+    single = [run_networks([network], model_input) for network in networks]
+    found = run_networks(networks, model_input)
+    assert found.logit == pytest.approx(sum(entry.logit for entry in single) / 3)
+    assert found.bias == pytest.approx(1.0)
+    np.testing.assert_allclose(found.lesion, sum(entry.lesion for entry in single) / 3, atol=1e-6)
+    np.testing.assert_allclose(found.contributions, sum(e.contributions for e in single) / 3, atol=1e-6)
+    assert float(found.contributions.sum(dtype=np.float64)) + found.bias == pytest.approx(found.logit, abs=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import nibabel
@@ -77,3 +78,26 @@ def test_mask_of_another_shape_or_no_image(cohort: tuple[Path, Volume, np.ndarra
     (tmp_path / "text.nii.gz").write_text("no image")
     with pytest.raises(CohortError, match="could not be read"):
         read_mask(tmp_path / "text.nii.gz", volume)
+
+
+def test_a_full_disk_and_a_scan_that_may_not_be_read(
+    cohort: tuple[Path, Volume, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _, _ = cohort
+    good = CohortScan("a", "a1", folder / "ct.nii.gz", True)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(CohortError, match="free disk space"):
+            prepare_scans((good,), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(CohortError, match="free disk space or choose another"):
+        prepare_scans((good,), tmp_path / "taken")
+    gone = CohortScan("b", "b1", folder / "vanished.nii.gz", False)
+    prepared, refused = prepare_scans((good, gone), tmp_path)
+    assert len(prepared) == 1 and [(entry.row, entry.code) for entry in refused] == [(2, "unreadable")]
+    assert "vanished" not in refused[0].message

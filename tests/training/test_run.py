@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Hashable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from scipy.special import expit
 
 from htcore.bundle import load_bundle
-from htcore.errors import CohortError, UsageError
+from htcore.errors import BundleError, CohortError, UsageError
+from htcore.inference.calibrate import fit_calibration, fit_platt
+from htcore.inference.predict import run_networks
 from htcore.networks import NetworkConfig
-from htcore.training import run
+from htcore.training import parts, run
 from htcore.training.cache import PreparedScan, Progress, RefusedScan
 from htcore.training.cohort import CohortScan
-from htcore.training.loop import EpochLog, LoopParameters
-from htcore.training.run import TrainingParameters, standardised_factors, train
+from htcore.training.loop import EpochLog, Fitted, LoopParameters
+from htcore.training.parts import standardised_factors
+from htcore.training.predictions import cross_fitted
+from htcore.training.run import Listener, TrainingParameters, train
+from tests.small_bundle import write_small_bundle
 from tests.training.blobs import BlobSource
 
 SMALL = TrainingParameters(
@@ -41,7 +53,8 @@ def small_scans(monkeypatch: pytest.MonkeyPatch) -> None:
             out.append(PreparedScan(scan, file, 5.0))
         return tuple(out), (RefusedScan(len(scans), "not_head", "No head."),)
 
-    monkeypatch.setattr(run, "prepare_scans", prepare)
+    monkeypatch.setattr(parts, "prepare_scans", prepare)
+    monkeypatch.setattr(run, "fit_calibration", partial(fit_calibration, resamples=4))  # the default takes seconds
 
 
 def write_cohort(folder: Path, n: int, simulated: bool = True, first: int = 0) -> Path:
@@ -62,7 +75,7 @@ def test_simulated_cohort_with_a_validation_cohort(tmp_path: Path) -> None:
     validation = write_cohort(tmp_path / "b", 9, first=40)
     told: list[tuple[str, int, int]] = []
     parameters = TrainingParameters(**{**vars(SMALL), "validation_cohort": validation})
-    bundle = train(parameters, cohort, tmp_path / "models" / "m", lambda *args: told.append(args))
+    bundle = train(parameters, cohort, tmp_path / "models" / "m", Listener(lambda *args: told.append(args)))
     table = load_bundle(tmp_path / "models" / "m").validation
     assert len(table) == 8 and set(table["part"]) == {"validation"}  # the last scan was refused
     assert {"patient_id", "scan_id", "ht", "logit", "probability", "p_ht", "p_ht_image", "age"} <= set(table.columns)
@@ -72,6 +85,102 @@ def test_simulated_cohort_with_a_validation_cohort(tmp_path: Path) -> None:
     assert "simulated" in bundle.card and "1 × not_head" in bundle.card
     assert told[-1] == ("train", 2, 2) and not (tmp_path / "models" / "m.training").exists()
     assert len(bundle.training_log) == 2
+
+
+def test_sixty_patients_choose_their_epoch_too(tmp_path: Path) -> None:
+    bundle = train(replace(SMALL, calibration_share=0.2), write_cohort(tmp_path / "a", 60), tmp_path / "m")
+    chosen = json.loads((bundle.path / "config.json").read_text())["training"]["members"][0]["weights_of_epoch"]
+    # 30 with and 30 without HT: 6 + 6 calibrate, 0.15 of the 24 + 24 left choose, one of all was refused.
+    assert f"weights of epoch {chosen} of 2, the best by loss on 8 scans of 8 other patients" in bundle.card
+    assert bundle.identity.training_data.startswith("39 ") and bundle.calibration.n_patients == 12
+    log = bundle.training_log
+    assert log["selection_loss"].notna().all() and log[log["best"] == 1]["epoch"].max() == chosen
+    plain = train(replace(SMALL, selection_share=0.0), tmp_path / "a" / "cohort.csv", tmp_path / "n")
+    assert "weights of the last epoch" in plain.card and plain.identity.training_data.startswith("47 ")
+
+
+def test_folds_predict_each_patient_by_the_network_that_never_saw_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[str]] = []
+    fit = run.fit
+
+    def spy(config: NetworkConfig, source: parts.PreparedSource, *rest: object, **named: object) -> Fitted:
+        chooses = named["selection"]
+        scans = (*source._scans, *(chooses._scans if isinstance(chooses, parts.PreparedSource) else ()))
+        seen.append({entry.scan.patient_id for entry in scans})
+        return fit(config, source, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "fit", spy)
+    cohort = write_cohort(tmp_path / "a", 41)
+    bundle = train(replace(SMALL, folds=3, loop=replace(SMALL.loop, epochs=1)), cohort, tmp_path / "m")
+    table, networks = bundle.validation, bundle.networks(torch.device("cpu"))
+    assert bundle.members == len(networks) == 3 and len(table) == 40 and set(table["part"]) == {"out-of-fold"}
+    assert bundle.calibration.n_patients == 40 and bundle.identity.training_data.startswith("40 simulated")
+    for row in table.to_dict("records"):
+        (unseen,) = (number for number, patients in enumerate(seen) if row["patient_id"] not in patients)
+        file = cohort.parent / "prepared" / f"{row['patient_id'].removeprefix('MRN')}.npz"
+        own = run_networks([networks[unseen]], PreparedScan(scan(row), file, 5.0).model_input())
+        assert row["logit"] == pytest.approx(own.logit, abs=1e-5)
+    assert list(bundle.training_log["network"]) == [1, 2, 3]
+    assert "Network 3: trained on" in bundle.card and "do not measure" in bundle.card
+    assert len(networks[0].state_dict()) and not torch.equal(networks[0].lesion.weight, networks[1].lesion.weight)
+
+
+def scan(row: dict[Hashable, Any]) -> CohortScan:
+    return CohortScan(row["patient_id"], row["scan_id"], Path(row["scan_id"]), bool(row["ht"]))
+
+
+def test_cross_fitting_leaves_a_fold_out_of_its_own_calibration() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(60) < 0.5).astype(np.float64)
+    logits, fold = labels + rng.normal(0, 1, 60), np.arange(60) % 3
+    found = cross_fitted(logits, labels, fold)
+    slope, intercept = fit_platt(logits[fold != 1], labels[fold != 1])
+    np.testing.assert_allclose(found[fold == 1], expit(slope * logits[fold == 1] + intercept))
+
+
+def test_training_starts_from_another_model(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    first = train(SMALL, cohort, tmp_path / "first")
+    still = replace(SMALL, start_from=first.path, loop=replace(SMALL.loop, epochs=1, learning_rate=1e-12))
+    second = train(replace(still, network=None), cohort, tmp_path / "second")  # takes the other model's sizes
+    found, expected = (bundle.networks(torch.device("cpu"))[0] for bundle in (second, first))
+    torch.testing.assert_close(found.classifier.weight, expected.classifier.weight)
+    start = second.training["started_from"]
+    assert start == {"id": "first", "weights_sha256": first.identity.weights_sha256}
+    assert "Started from the weights of first" in second.card and "starting from first" in second.identity.training_data
+    assert SMALL.network is not None
+    with pytest.raises(UsageError, match="other sizes"):
+        train(replace(still, network=replace(SMALL.network, feature_width=16)), cohort, tmp_path / "third")
+    (first.path / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match="changed or damaged"):
+        train(still, cohort, tmp_path / "third")
+
+
+def test_a_model_of_other_causes_or_another_preparation_is_no_start(tmp_path: Path) -> None:
+    other = write_small_bundle(tmp_path / "other")  # five causes
+    cohort = write_cohort(tmp_path / "a", 24)
+    with pytest.raises(UsageError, match="5 causes"):
+        train(replace(SMALL, network=None, start_from=other.path), cohort, tmp_path / "m")
+
+
+def test_what_is_left_out_is_told_by_its_row_and_a_scan_twice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[RefusedScan] = []
+    cohort = write_cohort(tmp_path / "a", 24)
+    train(replace(SMALL, loop=replace(SMALL.loop, epochs=1)), cohort, tmp_path / "m", Listener(refused=refused.append))
+    assert [(entry.table, entry.row, entry.code) for entry in refused] == [("cohort table", 25, "not_head")]
+    prepare = parts.prepare_scans
+
+    def twice(scans: tuple[CohortScan, ...], *rest: Any) -> tuple[tuple[PreparedScan, ...], tuple[RefusedScan, ...]]:
+        found, gone = prepare(scans, *rest)
+        return (*found[:-1], replace(found[-1], file=found[2].file)), gone
+
+    monkeypatch.setattr(parts, "prepare_scans", twice)
+    with pytest.raises(CohortError, match="Row 4 of the cohort table and row 24 of the cohort table hold the same"):
+        train(SMALL, cohort, tmp_path / "n")
 
 
 def test_a_hospitals_cohort_leaves_no_patient_number_behind(tmp_path: Path) -> None:
@@ -91,10 +200,10 @@ def test_killed_and_started_again_gives_the_same_weights(tmp_path: Path) -> None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(SMALL, cohort, tmp_path / "resumed", on_epoch=stop)
+        train(SMALL, cohort, tmp_path / "resumed", Listener(epoch=stop))
     assert not (tmp_path / "resumed").exists()
     logs: list[EpochLog] = []
-    resumed = train(SMALL, cohort, tmp_path / "resumed", on_epoch=logs.append)
+    resumed = train(SMALL, cohort, tmp_path / "resumed", Listener(epoch=logs.append))
     assert [log.epoch for log in logs] == [2]
     assert resumed.identity.weights_sha256 == straight.identity.weights_sha256
     assert resumed.calibration == straight.calibration
@@ -110,6 +219,22 @@ def test_existing_model_leaking_validation_and_too_few_scans_are_refused(tmp_pat
         train(leaking, cohort, tmp_path / "n")
     with pytest.raises(CohortError, match="8 usable scans"):
         train(SMALL, write_cohort(tmp_path / "c", 10), tmp_path / "o")
+
+
+@pytest.mark.parametrize(("gone", "part"), [("training", "training"), ("held_out", "calibration")])
+def test_one_outcome_left_of_a_part_is_said_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str, part: str
+) -> None:
+    enough = parts._enough
+
+    def fewer(members: tuple[parts.Member, ...]) -> None:
+        left = tuple(entry for entry in getattr(members[0], gone) if entry.scan.ht)
+        enough((replace(members[0], **{gone: left}),))
+
+    monkeypatch.setattr(parts, "_enough", fewer)
+    with pytest.raises(CohortError, match=f"Of the {part} part"):
+        train(SMALL, write_cohort(tmp_path / "a", 48), tmp_path / "m")
+    assert not (tmp_path / "m.training").exists()
 
 
 def test_factors_are_standardised_and_unknown_ones_stay_unknown() -> None:

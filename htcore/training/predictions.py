@@ -1,0 +1,63 @@
+"""A bundle's predictions on patients that did not train it, as a table without anyone's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from htcore.inference.calibrate import fit_platt
+from htcore.inference.predict import run_networks
+from htcore.networks import LesionGatedResNet
+from htcore.training.cache import PreparedScan
+from htcore.training.cohort import COVARIATES
+
+_TRUTH = ("p_ht", "p_ht_image", "lesion_volume_ml", "lesion_side", "territory", "tilt_deg")
+
+Array = NDArray[np.float64]
+
+
+def predict_scans(networks: Sequence[LesionGatedResNet], scans: Sequence[PreparedScan], part: str) -> pd.DataFrame:
+    """One row a scan: who, outcome, mean logit, lesion volume at a cut-off of 0.5, and what the cohort tells.
+
+    Columns
+    -------
+    patient_id, scan_id, part, ht, logit, predicted_lesion_ml, thickness_mm, and covariates and truth where known.
+    """
+    return pd.DataFrame([_row(networks, entry, part) for entry in scans])
+
+
+def _row(networks: Sequence[LesionGatedResNet], entry: PreparedScan, part: str) -> dict[str, float | str]:
+    scan, model_input = entry.scan, entry.model_input()
+    result = run_networks(networks, model_input)
+    return {
+        "patient_id": scan.patient_id,
+        "scan_id": scan.scan_id,
+        "part": part,
+        "ht": int(scan.ht),
+        "logit": result.logit,
+        "predicted_lesion_ml": float((result.lesion >= 0.5).sum() * model_input.grid.voxel_ml),
+        "thickness_mm": entry.thickness_mm,
+        **{column: scan.values[column] for column in (*COVARIATES, *_TRUTH) if column in scan.values},
+    }
+
+
+def cross_fitted(logits: Array, labels: Array, folds: NDArray[np.int64]) -> Array:
+    """Probability of each scan by a calibration fitted on the other folds' scans alone; all (scans,)."""
+    out = np.empty(len(logits))
+    for fold in np.unique(folds):
+        others, own = folds != fold, folds == fold
+        slope, intercept = fit_platt(logits[others], labels[others])
+        out[own] = 1.0 / (1.0 + np.exp(-(slope * logits[own] + intercept)))
+    return out
+
+
+def without_identifiers(table: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with running numbers in place of a hospital's own patient and scan numbers."""
+    table = table.copy()
+    for column, letter in (("patient_id", "P"), ("scan_id", "S")):
+        numbers, _ = pd.factorize(table[column])
+        table[column] = [f"{letter}{number + 1:05d}" for number in numbers]
+    return table
