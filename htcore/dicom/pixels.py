@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +13,13 @@ from htcore.dicom.codecs import COMPRESSED, NATIVE, check, decode, unsupported
 from htcore.dicom.instance import Instance, missing
 from htcore.dicom.planes import Plane
 from htcore.dicom.rescale import USUAL_INTERCEPTS, confirmed_intercept
+from htcore.dicom.threads import each
 from htcore.errors import ReadError
 from htcore.settings import Settings
 
 # Below this there is no matter: padding that rescales to less cannot pass for tissue and is kept as stored.
 _VACUUM_HU = -1024
 _INT16 = np.iinfo(np.int16)
-# Decoding and arithmetic leave the interpreter's lock; more threads than this wait for memory.
-_MAX_THREADS = 8
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 # After the pixels only padding may follow, (FFFC,FFFC), and it is short.
 _TAIL = 1 << 16
@@ -54,9 +51,7 @@ def hounsfield(planes: list[Plane], settings: Settings) -> tuple[NDArray[np.int1
     if any(plane.slope is None or plane.intercept is None for plane in planes):
         planes, inferred = _with_inferred_rescale(planes, pixels)
     out = np.empty((len(planes), rows, columns), dtype=np.int16)
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
-        for _ in pool.map(lambda k: _rescale(pixels.stored(planes[k]), planes[k], out[k]), range(len(planes))):
-            pass
+    each(lambda k: _rescale(pixels.stored(planes[k]), planes[k], out[k]), len(planes))
     return out, inferred
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from htcore.dicom.instance import Instance, NotDicom, parse
 from htcore.dicom.pixels import hounsfield
 from htcore.dicom.planes import Plane
 from htcore.dicom.series import Series, choose, contrast_of, group, reason, records
+from htcore.dicom.threads import each
 from htcore.errors import ReadError
 from htcore.settings import Settings
 from htcore.types import LeftOut, SeriesRecord, StudyReceipt, Volume
@@ -148,9 +148,8 @@ def _left_out(found: Found) -> tuple[LeftOut, ...]:
 
 def _digest(volume: Volume) -> str:
     """Of the values and their place, so that one scan has one digest however it was packed."""
-    with ThreadPoolExecutor() as pool:
-        slices = pool.map(lambda pixels: hashlib.sha256(pixels.data).digest(), np.ascontiguousarray(volume.hu))
-        digest = hashlib.sha256(b"".join(slices))
+    hu = np.ascontiguousarray(volume.hu)
+    digest = hashlib.sha256(b"".join(each(lambda k: hashlib.sha256(hu[k].data).digest(), len(hu))))
     # Adding 0.0 makes -0.0 and 0.0 the same bytes.
     digest.update((np.round(volume.affines, 4) + 0.0).tobytes())
     return digest.hexdigest()

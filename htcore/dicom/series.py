@@ -130,11 +130,14 @@ def _split(members: list[Instance]) -> list[Series]:
 
 
 def _fits(first: Plane, plane: Plane) -> bool:
-    return (
-        first.instance.shape == plane.instance.shape
-        and float(np.abs(first.column_axis - plane.column_axis).max()) < _SAME_DIRECTION
+    if first.instance.shape != plane.instance.shape:
+        return False
+    if max(abs(a - b) for a, b in zip(first.spacing_mm, plane.spacing_mm, strict=True)) >= _SAME_SPACING:
+        return False
+    # Slices of one series share the arrays: nothing is to be compared.
+    return first.normal is plane.normal or (
+        float(np.abs(first.column_axis - plane.column_axis).max()) < _SAME_DIRECTION
         and float(np.abs(first.row_axis - plane.row_axis).max()) < _SAME_DIRECTION
-        and float(np.abs(np.subtract(first.spacing_mm, plane.spacing_mm)).max()) < _SAME_SPACING
     )
 
 
