@@ -5,7 +5,9 @@ Patient data lives in the session's state and nowhere else: when the session end
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -17,10 +19,14 @@ from htcore.ui.server import ServedStudy, publish
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
 
+Source = Sequence[tuple[str, Any]] | Path
+"""What ``services.assess`` reads: uploaded files by name, or a path on the server."""
+
 _ASSESSMENT = "htcore.assessment"
 _SERVED = "htcore.served"
 _PROBLEM = "htcore.problem"
 _UPLOADS = "htcore.uploads"
+_WAITING = "htcore.waiting"
 _MODEL = "htcore.model"
 
 
@@ -83,23 +89,42 @@ def problem() -> str | None:
     return st.session_state.get(_PROBLEM)
 
 
-def keep(opened: Assessment) -> None:
-    """Open a study in this session in place of any other."""
+def take(source: Source) -> None:
+    """Put ``source`` in line for scoring, alone: what was open, in line or wrong before is forgotten.
+
+    The uploaders start anew, so that the next input never joins this one's files.
+    """
     clear()
+    st.session_state[_WAITING] = source
+
+
+def waiting() -> Source | None:
+    """What was taken and is not scored yet."""
+    return st.session_state.get(_WAITING)
+
+
+def keep(opened: Assessment) -> None:
+    """Open the study that was in line."""
+    _forget()
     st.session_state[_ASSESSMENT] = opened
 
 
 def keep_problem(sentence: str) -> None:
-    """Show ``sentence`` instead of a study."""
-    clear()
+    """Show ``sentence`` instead of the study that was in line."""
+    _forget()
     st.session_state[_PROBLEM] = sentence
 
 
 def clear() -> None:
-    """Forget the open study, its token, the uploaded bytes and the last error."""
-    for key in (_ASSESSMENT, _SERVED, _PROBLEM):
-        st.session_state.pop(key, None)
+    """Forget the open study, its token, the input in line, the uploaded bytes and the last error."""
+    _forget()
     st.session_state[_UPLOADS] = upload_generation() + 1
+
+
+def _forget() -> None:
+    # The uploaders stay: they may hold the next input by now.
+    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _WAITING):
+        st.session_state.pop(key, None)
 
 
 def upload_generation() -> int:
