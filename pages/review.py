@@ -5,15 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from htcore.ui import session
+from htcore.ui.covered import draw_covered, draw_switch
 from htcore.ui.intake import draw_intake, draw_problem, score_waiting
 from htcore.ui.result import draw_result
+from htcore.ui.tab import remember_tab
 
 opened = session.assessment()
 
 # The order is the same in every state: an upload that is under way outlives the end of the scoring before it.
 head, body = st.container(), st.empty()
-if opened is None:
-    with head:
+with head:
+    if opened is not None:
+        draw_switch()
+    else:
         st.title("Review a scan")
         st.write(
             "Give a plain head CT of an acute ischemic stroke; it is read on this machine, scored, and forgotten when "
@@ -23,11 +27,15 @@ if opened is None:
 with st.expander("Open a study", expanded=opened is None, icon=":material/upload:"):
     draw_intake()
 
+remember_tab()
+
 # Emptied first: while a study is scored, nothing of the one before may stay on the screen.
 body.empty()
 with body.container():
-    if opened is not None:
-        draw_result(opened)
-    else:
+    if opened is None:
         draw_problem()
         score_waiting()
+    elif session.is_covered():
+        draw_covered()
+    else:
+        draw_result(opened)

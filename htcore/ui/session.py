@@ -14,7 +14,7 @@ import streamlit as st
 from htcore import services
 from htcore.settings import Settings
 from htcore.types import Assessment
-from htcore.ui.server import ServedStudy, publish
+from htcore.ui.server import ServedStudy, publish, reclaim
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
@@ -28,6 +28,8 @@ _PROBLEM = "htcore.problem"
 _UPLOADS = "htcore.uploads"
 _WAITING = "htcore.waiting"
 _MODEL = "htcore.model"
+_COVERED = "htcore.covered"
+_USED = "htcore.used"
 
 
 def current_model() -> str:
@@ -78,10 +80,36 @@ def served_study() -> ServedStudy | None:
         return None
     served: ServedStudy | None = st.session_state.get(_SERVED)
     if served is None or served.expired:
-        served = publish(opened)
+        served = publish(opened, served.opening if served else None)
         st.session_state[_SERVED] = served
+    served.covered = is_covered()
     served.renew()
     return served
+
+
+def is_new() -> bool:
+    """Whether nothing was opened or asked back in this session yet: the tab may have been reloaded."""
+    return _USED not in st.session_state
+
+
+def return_to(claim: str) -> None:
+    """Open again the study that this tab had before it was reloaded, if it may have it."""
+    st.session_state[_USED] = True
+    served = reclaim(claim)
+    if served is not None:
+        st.session_state[_ASSESSMENT] = served.assessment
+        st.session_state[_SERVED] = served
+        st.session_state[_COVERED] = served.covered
+
+
+def is_covered() -> bool:
+    """Whether the result is hidden from whoever else looks at the screen."""
+    return bool(st.session_state.get(_COVERED, False))
+
+
+def cover(covered: bool) -> None:
+    """Hide the result, of this study and of any that follows, until it is shown again."""
+    st.session_state[_COVERED] = covered
 
 
 def problem() -> str | None:
@@ -122,6 +150,7 @@ def clear() -> None:
 
 
 def _forget() -> None:
+    st.session_state[_USED] = True
     # The uploaders stay: they may hold the next input by now.
     for key in (_ASSESSMENT, _SERVED, _PROBLEM, _WAITING):
         st.session_state.pop(key, None)

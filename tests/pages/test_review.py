@@ -55,6 +55,10 @@ def upload(page: AppTest) -> AppTest:
     return page.run()
 
 
+def press(page: AppTest, label: str) -> None:
+    next(button for button in page.button if button.label == label).click()
+
+
 def test_empty_page_asks_for_a_scan(page: AppTest) -> None:
     page.run()
     assert not page.exception
@@ -154,10 +158,27 @@ def test_nothing_of_the_last_study_is_left_where_the_next_fails(page: AppTest, m
     assert len(page.error) == 1
 
 
+def test_the_result_can_be_hidden_and_stays_hidden(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    press(page, "Hide the result")
+    page.run()
+    assert not page.exception
+    for word in ("62", "bleed", "infarct", "insula", "test-model"):
+        assert word not in texts(page)
+    assert not page.get("plotly_chart")
+    assert not page.get("arrow_data_frame")
+    upload(page)
+    assert "about 62" not in texts(page)
+    press(page, "Show the result")
+    page.run()
+    assert "about 62" in texts(page)
+
+
 def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     assessing(monkeypatch, scored)
     upload(page)
-    next(button for button in page.button if button.label == "Clear this study").click()
+    press(page, "Clear this study")
     page.run()
     assert page.title[0].value == "Review a scan"
     assert "htcore.assessment" not in page.session_state
