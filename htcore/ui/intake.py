@@ -31,7 +31,7 @@ _STYLE = """<style>
 [data-testid="stFileChipName"] { visibility: hidden; }
 .stApp:has([data-testid="stFileChip"]) [class*="st-key-problem"] { display: none; }
 .st-key-tab { position: absolute; }
-.st-key-switch { position: absolute; right: 0; top: -3.4rem; width: auto; }
+.st-key-switch { margin-top: -2.9rem; }
 </style>"""
 
 

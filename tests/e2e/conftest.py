@@ -75,16 +75,17 @@ def study_files() -> list[Path]:
 @pytest.fixture(params=["light", "dark"])
 def themed_page(request: pytest.FixtureRequest) -> Iterator[Page]:
     """A browser's page for each theme."""
-    yield from _page(color_scheme=request.param)
+    yield from browser_page(color_scheme=request.param)
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A browser's page."""
-    yield from _page(color_scheme="light")
+    yield from browser_page(color_scheme="light")
 
 
-def _page(**options: Any) -> Iterator[Page]:
+def browser_page(**options: Any) -> Iterator[Page]:
+    """One page of a fresh browser, at the smallest size that the dashboard is made for."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

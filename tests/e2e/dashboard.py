@@ -23,6 +23,8 @@ FLAGS = [
     "--disable-sync",
 ]
 SCORE_MS = 120_000
+# What the viewer is once it shows slices.
+OPENED = ".viewer[data-ready=true]"
 
 
 def shoot(page: Page, name: str, full_page: bool = True) -> None:
@@ -41,7 +43,7 @@ def open_study(page: Page, address: str, files: list[Path]) -> None:
     """Open the page, give it a study and wait for its slices."""
     page.goto(address)
     drop(page, files)
-    page.wait_for_selector(".viewer[data-ready=true]", timeout=SCORE_MS)
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
 
 
 def slice_number(page: Page) -> int:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.dashboard import open_study, pixels, shoot, slice_number
+from tests.e2e.dashboard import OPENED, open_study, pixels, shoot, slice_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -84,3 +84,79 @@ def test_one_session_cannot_fetch_what_another_has_cleared(page: Page, address: 
     while page.evaluate("async url => (await fetch(url)).status", url) != 403:
         assert time.monotonic() < deadline, "a cleared study can still be fetched"
         time.sleep(0.2)
+
+
+def test_a_reload_keeps_the_study_and_its_place(page: Page, address: str, study_files: list[Path]) -> None:
+    open_study(page, address, study_files)
+    page.locator(".viewer .stage").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("PageDown")
+    page.get_by_role("button", name="Brain").click()
+    sentence = page.get_by_text("go on to bleed").inner_text()
+    page.reload()
+    page.wait_for_selector(OPENED)
+    assert page.url.rstrip("/") == address
+    assert slice_number(page) == 6
+    assert page.get_by_role("button", name="Brain").get_attribute("aria-pressed") == "true"
+    assert page.get_by_text("go on to bleed").inner_text() == sentence
+    page.get_by_role("button", name="Clear this study").click()
+    page.locator(".viewer").wait_for(state="detached")
+    page.reload()
+    page.locator("input[type=file]").first.wait_for(state="attached")
+    page.wait_for_timeout(3000)
+    assert page.locator(".viewer").count() == 0
+
+
+def test_a_second_tab_sees_nothing_even_with_a_copy_of_the_claim(
+    page: Page, address: str, study_files: list[Path]
+) -> None:
+    open_study(page, address, study_files)
+    claim = page.evaluate("sessionStorage.getItem('htcore.claim')")
+    assert len(claim) >= 43
+    second = page.context.new_page()
+    second.add_init_script(f"sessionStorage.setItem('htcore.claim', {claim!r})")
+    second.goto(address)
+    second.locator("input[type=file]").first.wait_for(state="attached")
+    second.wait_for_timeout(5000)
+    assert second.locator(".viewer").count() == 0
+    assert second.get_by_text("go on to bleed").count() == 0
+    page.reload()
+    page.wait_for_selector(OPENED)
+
+
+def test_hidden_stays_hidden_over_pages_and_reloads(page: Page, address: str, study_files: list[Path]) -> None:
+    open_study(page, address, study_files)
+    page.get_by_role("button", name="Class map").click()
+    page.get_by_role("button", name="Hide the result").click()
+    hidden = page.get_by_text("The result is hidden")
+    hidden.wait_for()
+    page.wait_for_selector(OPENED)
+
+    def nothing_shown() -> bool:
+        words = ("go on to bleed", "infarct", "share of logit", "Class map", "Risk of")
+        return not any(page.get_by_text(word).count() for word in words) and not page.locator(".js-plotly-plot").count()
+
+    assert nothing_shown()
+    assert not page.locator(".viewer .strip").is_visible()
+    shoot(page, "hidden", full_page=False)
+    page.get_by_role("link", name="Cohort").click()
+    page.get_by_text("Confusion matrix").wait_for()
+    page.get_by_role("link", name="Review a scan").click()
+    hidden.wait_for()
+    assert nothing_shown()
+    page.reload()
+    hidden.wait_for()
+    assert nothing_shown()
+    page.get_by_role("button", name="Show the result").click()
+    page.get_by_text("go on to bleed").wait_for()
+
+
+def test_number_and_notice_are_on_one_small_screen(page: Page, address: str, study_files: list[Path]) -> None:
+    open_study(page, address, study_files)
+    page.locator(".js-plotly-plot").first.wait_for()
+    notice = page.get_by_text("Research use only · weights trained on simulated scans").first
+    for shown in (notice, page.locator(".js-plotly-plot").first, page.locator(".viewer .stage")):
+        box = shown.bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 720

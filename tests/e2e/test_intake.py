@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from htcore import services
-from tests.e2e.dashboard import SCORE_MS, drop, open_study, shoot
+from tests.e2e.dashboard import OPENED, SCORE_MS, drop, open_study, shoot
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SIMULATED = "Simulated study: no real patient"
-OPENED = ".viewer[data-ready=true]"
 NAMING_FILE = "DOE^JANE.dcm"
 
 

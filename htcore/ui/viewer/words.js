@@ -8,11 +8,14 @@ export function signed(value, digits) {
   return `${value < 0 ? "−" : "+"}${size}`;
 }
 
+// A minus sign and not a hyphen, as everywhere else.
+const minus = (text) => String(text).replace("-", "−");
+
 export function positionText(study, view) {
   const entry = study.slices[view.index];
   const parts = [
-    `Slice ${view.index + 1}/${study.slices.length}`, `z ${entry.z_mm.toFixed(1)} mm`,
-    `${entry.thickness_mm} mm thick`, `tilt ${study.tilt_deg.toFixed(1)}°`, `W ${view.width} L ${view.centre}`,
+    `Slice ${view.index + 1}/${study.slices.length}`, `z ${minus(entry.z_mm.toFixed(1))} mm`,
+    `${entry.thickness_mm} mm thick`, `tilt ${minus(study.tilt_deg.toFixed(1))}°`, `W ${view.width} L ${minus(view.centre)}`,
   ];
   if (view.zoom > 1) parts.push(`× ${view.zoom.toFixed(1)}`);
   if (entry.contribution !== null) parts.push(`share of logit ${signed(entry.contribution, 3)}`);
@@ -27,7 +30,7 @@ export function stageLabel(study, view) {
 }
 
 export function pointerText(hu, overlay, value) {
-  const texts = [`${hu} HU`];
+  const texts = [`${minus(hu)} HU`];
   if (overlay === "class") texts.push(`${signed(value, 4)} per mL`);
   if (overlay === "lesion") texts.push(`infarct ${value.toFixed(2)}`);
   return texts.join(" · ");
