@@ -133,11 +133,14 @@ def test_hidden_stays_hidden_over_pages_and_reloads(page: Page, address: str, st
     page.wait_for_selector(OPENED)
 
     def nothing_shown() -> bool:
-        words = ("go on to bleed", "infarct", "share of logit", "Class map", "Risk of")
-        return not any(page.get_by_text(word).count() for word in words) and not page.locator(".js-plotly-plot").count()
+        words = ("go on to bleed", "acute infarct", "share of logit", "Class map", "Risk of")
+        return (
+            not any(page.get_by_text(word).locator("visible=true").count() for word in words)
+            and not page.locator(".js-plotly-plot").count()
+        )
 
+    page.locator(".viewer .strip").wait_for(state="hidden")
     assert nothing_shown()
-    assert not page.locator(".viewer .strip").is_visible()
     shoot(page, "hidden", full_page=False)
     page.get_by_role("link", name="Cohort").click()
     page.get_by_text("Confusion matrix").wait_for()

@@ -14,15 +14,13 @@ export function placement(pane, image, view) {
   return { x: pane.width / 2 - view.u * width, y: pane.height / 2 - view.v * height, width, height };
 }
 
-// The nearest view that wastes no room: a picture larger than its pane fills it, a smaller one stands in the middle.
-export function held(pane, image, view) {
+// The nearest view whose picture covers at least what it covers when whole: it never drifts out of sight, and zooming
+// about any point of it, in and out, needs no correction. What is all but whole counts as whole.
+export function held(view) {
   const zoom = clamp(view.zoom, 1, MAX_ZOOM);
-  const { width, height } = placement(pane, image, { ...view, zoom });
-  const along = (centre, room, size) => {
-    const half = Math.min(0.5, room / size / 2);
-    return clamp(centre, half, 1 - half);
-  };
-  return { zoom, u: along(view.u, pane.width, width), v: along(view.v, pane.height, height) };
+  if (zoom < 1.01) return { zoom: 1, u: 0.5, v: 0.5 };
+  const half = 0.5 / zoom;
+  return { zoom, u: clamp(view.u, half, 1 - half), v: clamp(view.v, half, 1 - half) };
 }
 
 // What lies under (x, y) stays under it.
@@ -32,12 +30,12 @@ export function zoomedAbout(pane, image, view, factor, x, y) {
   const after = placement(pane, image, { ...view, zoom });
   const u = (x - before.x) / before.width - (x - pane.width / 2) / after.width;
   const v = (y - before.y) / before.height - (y - pane.height / 2) / after.height;
-  return held(pane, image, { zoom, u, v });
+  return held({ zoom, u, v });
 }
 
 export function panned(pane, image, view, dx, dy) {
   const { width, height } = placement(pane, image, view);
-  return held(pane, image, { zoom: view.zoom, u: view.u - dx / width, v: view.v - dy / height });
+  return held({ zoom: view.zoom, u: view.u - dx / width, v: view.v - dy / height });
 }
 
 // The pixel of the scan under a point of the pane, or null beside the picture.

@@ -118,7 +118,7 @@ export class Viewer {
     const overlay = study.scale ? view.overlay : "none";
     const beside = view.beside && overlay !== "none";
     this.panes = panes(this.size.width, this.size.height, beside);
-    Object.assign(view, held(this.panes[0], this.image, view));
+    Object.assign(view, held(view));
     controls.reflect(view);
     controls.position.textContent = positionText(study, view);
     controls.stage.setAttribute("aria-label", stageLabel(study, view));

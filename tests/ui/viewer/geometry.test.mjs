@@ -28,7 +28,7 @@ test("the pixel under a point", () => {
 
 test("what lies under the pointer stays under it while zooming", () => {
   const before = pixelAt(placement(pane, image, whole), image, 120.5, 221);
-  for (const factor of [3, 5, 50]) {
+  for (const factor of [1.3, 3, 5, 50]) {
     const view = zoomedAbout(pane, image, whole, factor, 120.5, 221);
     assert.deepEqual(pixelAt(placement(pane, image, view), image, 120.5, 221), before, `factor ${factor}`);
   }
@@ -45,11 +45,13 @@ test("zoom has two ends", () => {
   assert.equal(zoomedAbout(pane, image, whole, 0.001, 0, 0).zoom, 1);
 });
 
-test("a picture larger than its pane leaves no gap; a smaller one stands in the middle", () => {
-  const corner = placement(pane, image, held(pane, image, { zoom: 4, u: -9, v: 9 }));
-  assert.equal(corner.x, 0);
-  assert.equal(corner.y + corner.height, pane.height);
-  assert.deepEqual(held(pane, image, { zoom: 1, u: 0.9, v: 0.1 }), whole);
+test("a picture covers at least what it covers when whole, and is whole at zoom 1", () => {
+  // Whole, it covers 0 to 400 across and 100 to 300 down.
+  const far = placement(pane, image, held({ zoom: 4, u: -9, v: 9 }));
+  assert.equal(far.x, 0);
+  assert.equal(far.y + far.height, 300);
+  assert.deepEqual(held({ zoom: 1, u: 0.9, v: 0.1 }), whole);
+  assert.deepEqual(held({ zoom: 1.0000001, u: 0.9, v: 0.1 }), whole);
 });
 
 test("panning moves the picture by as many pixels", () => {
