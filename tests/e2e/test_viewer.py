@@ -191,6 +191,17 @@ def test_a_modifier_windows_too_and_number_keys_choose(viewer: Page) -> None:
         assert window(viewer) == expected
 
 
+def test_keys_still_work_after_a_press_on_a_button(viewer: Page) -> None:
+    here = slice_number(viewer)
+    viewer.get_by_role("button", name="Brain").click()
+    viewer.keyboard.press("ArrowDown")
+    assert slice_number(viewer) == here + 1
+    viewer.get_by_role("button", name="Lesion map").click()
+    viewer.get_by_label("Overlay opacity").focus()
+    viewer.keyboard.press("ArrowDown")
+    assert slice_number(viewer) == here + 1
+
+
 def test_dragging_scrubs(viewer: Page) -> None:
     here = slice_number(viewer)
     drag(viewer, 0, 60)

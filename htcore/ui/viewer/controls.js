@@ -71,8 +71,10 @@ export class Controls {
     this.caption = element("div", "caption");
     this.scale.hidden = this.strip.hidden = !hasMaps;
     this.hasMaps = hasMaps;
-    root.replaceChildren(bar, element("div", "row", {}, this.stage, this.scale),
+    // Made anew for each viewer, so that no listener of a former one stays.
+    this.frame = element("div", "frame", {}, bar, element("div", "row", {}, this.stage, this.scale),
       element("div", "readout", {}, this.position, this.pointer), this.strip, this.caption);
+    root.replaceChildren(this.frame);
   }
 
   setMapsReady(ready) {

@@ -53,7 +53,7 @@ export function keyAct({ key, shiftKey, ctrlKey, altKey, metaKey }, slices) {
 }
 
 // Calls acts.go(by), zoom(factor, x, y), pan(dx, dy), windowFrom(), windowTo(dx, dy), point(x, y) or point(), …
-export function listen(stage, slices, acts) {
+export function listen(root, stage, slices, acts) {
   const pressed = new Map();
   const at = (event) => {
     const box = stage.getBoundingClientRect();
@@ -73,8 +73,9 @@ export function listen(stage, slices, acts) {
     if (steps) acts.go(steps);
   }, { passive: false });
 
-  stage.addEventListener("keydown", (event) => {
-    const act = event.target === stage ? keyAct(event, slices) : null;
+  // Also after a press on a button; a slider keeps its own keys.
+  root.addEventListener("keydown", (event) => {
+    const act = event.target.tagName === "INPUT" ? null : keyAct(event, slices);
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();

@@ -24,7 +24,7 @@ export class Viewer {
     this.painter = new Painter(this.image, study.map_step);
     const acts = this.acts();
     this.controls = new Controls(root, Boolean(study.scale), acts);
-    listen(this.controls.stage, slices, acts);
+    listen(this.controls.frame, this.controls.stage, slices, acts);
     this.resize();
     this.load();
   }
