@@ -28,6 +28,7 @@ from htcore.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 THREADS, STEPS = 2, 15
+# The first slice's target counts from the end of the decoding, which a browser cannot see: this is stricter.
 TARGETS = {"cold start to first page, s": 5.0, "upload to gauge, s": 3.0, "upload to all maps, s": 8.0,
            "upload to first slice, s": 1.5}  # fmt: skip
 TARGET_DRAW_MS, TARGET_STEP_RATIO, TARGET_GROWTH, TARGET_LEFT = 16.0, 0.1, 3.0, 0.10
@@ -166,9 +167,8 @@ def time_page(page: Page, files: list[Path], runs: int, studies: int) -> None:
         end_mb = memory_mb(pid)
     for name, values in times.items():
         median = statistics.median(values)
-        print(
-            f"{name:<30}{median:7.2f}   target {TARGETS[name]:.1f}   ratio {median / TARGETS[name]:.2f}   n {len(values)}"
-        )
+        share = median / TARGETS[name]
+        print(f"{name:<30}{median:7.2f}   target {TARGETS[name]:.1f}   ratio {share:.2f}   n {len(values)}")
     growth = (statistics.median(open_mb) - start_mb) / volume_mb
     print(f"memory while a study is open: {growth:+.1f} x its volume of {volume_mb:.0f} MB (target {TARGET_GROWTH})")
     left = end_mb / start_mb - 1
