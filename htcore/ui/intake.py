@@ -30,8 +30,6 @@ _UNEXPECTED = (
 _STYLE = """<style>
 [data-testid="stFileChipName"] { visibility: hidden; }
 .stApp:has([data-testid="stFileChip"]) [class*="st-key-problem"] { display: none; }
-.st-key-tab { position: absolute; }
-.st-key-switch { margin-top: -2.9rem; }
 </style>"""
 
 

@@ -31,9 +31,14 @@ export default function ({ data, setTriggerValue }) {
 """
 
 
+# Nothing to see, so no room taken.
+_STYLE = "<style>.st-key-tab { position: absolute; }</style>"
+
+
 def remember_tab() -> None:
     """Let the tab keep the open study's claim; give a tab that was just reloaded its study back."""
     served = session.served_study()
+    st.html(_STYLE)
     with st.container(key="tab"):
         answer = _component()(
             key="tab-claim",
