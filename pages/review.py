@@ -5,23 +5,37 @@ from __future__ import annotations
 import streamlit as st
 
 from htcore.ui import session
-from htcore.ui.intake import draw_intake
+from htcore.ui.covered import draw_covered, draw_switch
+from htcore.ui.intake import draw_intake, draw_problem, score_waiting
 from htcore.ui.result import draw_result
+from htcore.ui.tab import remember_tab
 
 opened = session.assessment()
-problem = session.problem()
 
-if problem is not None:
-    st.error(problem, icon=":material/error:")
+# The order is the same in every state: an upload that is under way outlives the end of the scoring before it.
+head, body = st.container(), st.empty()
+with head:
+    if opened is not None:
+        draw_switch()
+    else:
+        st.title("Review a scan")
+        st.write(
+            "Give a plain head CT of an acute ischemic stroke; it is read on this machine, scored, and forgotten when "
+            "the page is closed."
+        )
 
-if opened is None:
-    st.title("Review a scan")
-    st.write(
-        "Give a plain head CT of an acute ischemic stroke; it is read on this machine, scored, and forgotten when "
-        "the page is closed."
-    )
+with st.expander("Open a study", expanded=opened is None, icon=":material/upload:"):
     draw_intake()
-else:
-    draw_result(opened)
-    with st.expander("Open another study", icon=":material/upload:"):
-        draw_intake()
+
+remember_tab()
+
+# Emptied first: while a study is scored, nothing of the one before may stay on the screen.
+body.empty()
+with body.container():
+    if opened is None:
+        draw_problem()
+        score_waiting()
+    elif session.is_covered():
+        draw_covered()
+    else:
+        draw_result(opened)

@@ -1,10 +1,12 @@
-"""How a study comes in: dropped files, a folder, or an example; and what is shown while it is scored."""
+"""How a study comes in: dropped files, a folder, or an example; and what is shown while it is scored.
+
+Each input is a source of its own and the last one wins.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from traceback import format_tb
 from typing import Any
@@ -18,55 +20,90 @@ from htcore.ui.words import STAGES, plain
 
 _log = logging.getLogger(__name__)
 
-Source = Sequence[tuple[str, Any]] | Path
-
 _UNEXPECTED = (
     "Something went wrong that this program did not foresee: try again, and tell whoever runs this server the time "
     "of day. Nothing was scored."
 )
 
 
+# File names can name the patient: only sizes are shown. And the last error goes as soon as an upload begins.
+_STYLE = """<style>
+[data-testid="stFileChipName"] { visibility: hidden; }
+.stApp:has([data-testid="stFileChip"]) [class*="st-key-problem"] { display: none; }
+</style>"""
+
+
 def draw_intake() -> None:
-    """Draw the uploaders and examples; score what was given, keep the result, and run the page again."""
-    uploaded, clicked = _uploaded(), _example()
-    # A click is the latest wish: files still held from an interrupted run must not win over it.
-    source = clicked or uploaded
+    """Draw the uploaders and examples. Each input is taken as a whole as it arrives, before the page is drawn."""
+    st.html(_STYLE)
+    _draw_uploaders()
+    _draw_examples()
     _choose_model()
+
+
+def draw_problem() -> None:
+    """Draw the sentence of the last error, until the next input begins."""
+    problem = session.problem()
+    if problem is not None:
+        # A key of its own for each error: read out anew even where the sentence is the same.
+        with st.container(key=f"problem-{session.upload_generation()}"):
+            st.error(problem, icon=":material/error:")
+
+
+def score_waiting() -> None:
+    """Score the input in line, if there is one, showing how far it is; then run the page again.
+
+    A further input stops this one at its next stage, and takes its place.
+    """
+    source = session.waiting()
     if source is not None:
         _score(source)
         st.rerun()
 
 
-def _uploaded() -> Source | None:
+def _draw_uploaders() -> None:
     generation = session.upload_generation()
     files_tab, folder_tab = st.tabs(["Files or ZIP", "Folder"])
     with files_tab:
-        files = st.file_uploader(
+        key = f"files-{generation}"
+        st.file_uploader(
             "Drop a plain head CT: DICOM files, a ZIP, or NIfTI",
             accept_multiple_files=True,
-            key=f"files-{generation}",
+            key=key,
+            on_change=_take_upload,
+            args=(key,),
         )
     with folder_tab:
-        folder = st.file_uploader(
+        key = f"folder-{generation}"
+        st.file_uploader(
             "Choose the folder that holds the series",
             accept_multiple_files="directory",
-            key=f"folder-{generation}",
+            key=key,
+            on_change=_take_upload,
+            args=(key,),
         )
-    given = list(files or folder or [])
-    return [(entry.name, entry) for entry in given] or None
 
 
-def _example() -> Source | None:
+def _take_upload(key: str) -> None:
+    given = [(entry.name, entry) for entry in st.session_state.get(key) or []]
+    if given:
+        session.take(given)
+
+
+def _draw_examples() -> None:
     examples = services.example_studies()
     if not examples:
-        return None
-    chosen = None
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Or open an example:")
         for example in examples:
-            if st.button(f"{example.label} · simulated", key=f"example-{example.id}", icon=":material/science:"):
-                chosen = Path(example.path)
-    return chosen
+            st.button(
+                f"{example.label} · simulated",
+                key=f"example-{example.id}",
+                icon=":material/science:",
+                on_click=session.take,
+                args=(Path(example.path),),
+            )
 
 
 def _choose_model() -> None:
@@ -78,7 +115,8 @@ def _choose_model() -> None:
     session.choose_model(st.selectbox("Model", models, index=index, key="model-choice"))
 
 
-def _score(source: Source) -> None:
+def _score(source: session.Source) -> None:
+    st.button("Cancel", icon=":material/close:", on_click=session.clear)
     with st.status("Starting…", expanded=True) as status:
         stages = _Stages(status)
         try:
@@ -109,4 +147,4 @@ class _Stages:
                 st.write(f"{STAGES.get(self._stage, plain(self._stage))}: {now - self._started:.1f} s")
             self._stage, self._started = stage, now
         label = STAGES.get(stage, plain(stage))
-        self._status.update(label=f"{label} · {fraction:.0%} · {now - self._first:.1f} s")
+        self._status.update(label=f"{label} · {fraction:.0%} · {now - self._first:.1f} s", expanded=True)

@@ -21,11 +21,14 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from htcore.transforms import reproject
 from htcore.types import Assessment
+from htcore.ui import scripts
 
 # A study left open this long without a rerun can no longer be fetched; the page then asks for a new token.
 TIME_LIMIT_S = 3600.0
 # Maps have 4 mm pixels: every fourth pixel of a head CT keeps all of them.
 MAP_STEP = 4
+# How long a reloaded page waits for its former connection to be seen as closed.
+LEAVE_S = 2.0
 PATH = "/study"
 # Level 1 packs 28 slices in a third of the time of level 6 and 10% larger.
 _GZIP_LEVEL = 1
@@ -46,12 +49,26 @@ class ServedStudy:
         The study; nothing is copied.
     session_id
         The Streamlit session that owns it, ``None`` outside a server.
+
+    Attributes
+    ----------
+    token : str
+        What a browser must know to fetch the study.
+    opening : str
+        A random name for this opening of the study: what the browser's tab keeps its place under. It opens nothing.
+    claim : str
+        What a reloaded tab must know to have the study back.
+    covered : bool
+        Whether the session hides the result.
     """
 
-    def __init__(self, assessment: Assessment, session_id: str | None) -> None:
+    def __init__(self, assessment: Assessment, session_id: str | None, opening: str | None = None) -> None:
         self.assessment = assessment
         self.session_id = session_id
         self.token = secrets.token_urlsafe(32)
+        self.opening = opening or secrets.token_urlsafe(8)
+        self.claim = secrets.token_urlsafe(32)
+        self.covered = False
         self._deadline = time.monotonic() + TIME_LIMIT_S
 
     @property
@@ -73,13 +90,48 @@ _served: weakref.WeakValueDictionary[str, ServedStudy] = weakref.WeakValueDictio
 _lock = Lock()
 
 
-def publish(assessment: Assessment) -> ServedStudy:
+def publish(assessment: Assessment, opening: str | None = None) -> ServedStudy:
     """Let the running session fetch ``assessment`` for as long as the returned value is kept."""
-    context = get_script_run_ctx(suppress_warning=True)
-    served = ServedStudy(assessment, context.session_id if context else None)
+    served = ServedStudy(assessment, _running_session(), opening)
     with _lock:
         _served[served.token] = served
     return served
+
+
+def reclaim(claim: str) -> ServedStudy | None:
+    """Publish anew, for the running session, the study of a tab that was reloaded; ``None`` where there is none.
+
+    A claim counts once, and only when the session that it was made for has lost its page: a second tab with a copy
+    of the claim gets nothing. Streamlit keeps a session two minutes after its page went; then the study is gone.
+    """
+    with _lock:
+        known = list(_served.values())
+    owned = [served for served in known if secrets.compare_digest(served.claim.encode(), claim.encode())]
+    if not owned or owned[0].expired or owned[0].session_id == _running_session() or not _left(owned[0]):
+        return None
+    with _lock:
+        if _served.pop(owned[0].token, None) is None:
+            return None
+    served = publish(owned[0].assessment, owned[0].opening)
+    served.covered = owned[0].covered
+    return served
+
+
+def _running_session() -> str | None:
+    context = get_script_run_ctx(suppress_warning=True)
+    return context.session_id if context else None
+
+
+def _left(served: ServedStudy) -> bool:
+    """Whether the page of the study's session has gone. A reload's old page may take a moment to be seen off."""
+    if served.session_id is None or not Runtime.exists():
+        return False
+    deadline = time.monotonic() + LEAVE_S
+    while Runtime.instance().is_active_session(served.session_id):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LEAVE_S / 20)
+    return True
 
 
 def part_bytes(assessment: Assessment, part: str) -> bytes | None:
@@ -99,7 +151,7 @@ def part_bytes(assessment: Assessment, part: str) -> bytes | None:
 
 def routes() -> list[Route]:
     """The routes to hang beside Streamlit's own."""
-    return [Route(PATH + "/{token}/{part}", _answer, methods=["GET"])]
+    return [Route(PATH + "/{token}/{part}", _answer, methods=["GET"]), scripts.route()]
 
 
 def _answer(request: Request) -> Response:

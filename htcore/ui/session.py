@@ -5,23 +5,31 @@ Patient data lives in the session's state and nowhere else: when the session end
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from htcore import services
 from htcore.settings import Settings
 from htcore.types import Assessment
-from htcore.ui.server import ServedStudy, publish
+from htcore.ui.server import ServedStudy, publish, reclaim
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
+
+Source = Sequence[tuple[str, Any]] | Path
+"""What ``services.assess`` reads: uploaded files by name, or a path on the server."""
 
 _ASSESSMENT = "htcore.assessment"
 _SERVED = "htcore.served"
 _PROBLEM = "htcore.problem"
 _UPLOADS = "htcore.uploads"
+_WAITING = "htcore.waiting"
 _MODEL = "htcore.model"
+_COVERED = "htcore.covered"
+_USED = "htcore.used"
 
 
 def current_model() -> str:
@@ -72,10 +80,36 @@ def served_study() -> ServedStudy | None:
         return None
     served: ServedStudy | None = st.session_state.get(_SERVED)
     if served is None or served.expired:
-        served = publish(opened)
+        served = publish(opened, served.opening if served else None)
         st.session_state[_SERVED] = served
+    served.covered = is_covered()
     served.renew()
     return served
+
+
+def is_new() -> bool:
+    """Whether nothing was opened or asked back in this session yet: the tab may have been reloaded."""
+    return _USED not in st.session_state
+
+
+def return_to(claim: str) -> None:
+    """Open again the study that this tab had before it was reloaded, if it may have it."""
+    st.session_state[_USED] = True
+    served = reclaim(claim)
+    if served is not None:
+        st.session_state[_ASSESSMENT] = served.assessment
+        st.session_state[_SERVED] = served
+        st.session_state[_COVERED] = served.covered
+
+
+def is_covered() -> bool:
+    """Whether the result is hidden from whoever else looks at the screen."""
+    return bool(st.session_state.get(_COVERED, False))
+
+
+def cover(covered: bool) -> None:
+    """Hide the result, of this study and of any that follows, until it is shown again."""
+    st.session_state[_COVERED] = covered
 
 
 def problem() -> str | None:
@@ -83,23 +117,43 @@ def problem() -> str | None:
     return st.session_state.get(_PROBLEM)
 
 
-def keep(opened: Assessment) -> None:
-    """Open a study in this session in place of any other."""
+def take(source: Source) -> None:
+    """Put ``source`` in line for scoring, alone: what was open, in line or wrong before is forgotten.
+
+    The uploaders start anew, so that the next input never joins this one's files.
+    """
     clear()
+    st.session_state[_WAITING] = source
+
+
+def waiting() -> Source | None:
+    """What was taken and is not scored yet."""
+    return st.session_state.get(_WAITING)
+
+
+def keep(opened: Assessment) -> None:
+    """Open the study that was in line."""
+    _forget()
     st.session_state[_ASSESSMENT] = opened
 
 
 def keep_problem(sentence: str) -> None:
-    """Show ``sentence`` instead of a study."""
-    clear()
+    """Show ``sentence`` instead of the study that was in line."""
+    _forget()
     st.session_state[_PROBLEM] = sentence
 
 
 def clear() -> None:
-    """Forget the open study, its token, the uploaded bytes and the last error."""
-    for key in (_ASSESSMENT, _SERVED, _PROBLEM):
-        st.session_state.pop(key, None)
+    """Forget the open study, its token, the input in line, the uploaded bytes and the last error."""
+    _forget()
     st.session_state[_UPLOADS] = upload_generation() + 1
+
+
+def _forget() -> None:
+    st.session_state[_USED] = True
+    # The uploaders stay: they may hold the next input by now.
+    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _WAITING):
+        st.session_state.pop(key, None)
 
 
 def upload_generation() -> int:

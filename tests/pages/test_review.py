@@ -55,6 +55,10 @@ def upload(page: AppTest) -> AppTest:
     return page.run()
 
 
+def press(page: AppTest, label: str) -> None:
+    next(button for button in page.button if button.label == label).click()
+
+
 def test_empty_page_asks_for_a_scan(page: AppTest) -> None:
     page.run()
     assert not page.exception
@@ -115,10 +119,66 @@ def test_a_bug_shows_no_trace_and_logs_no_content(
     assert "DOE" not in caplog.text
 
 
+def test_each_input_is_a_source_of_its_own(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = assessing(monkeypatch, scored)
+    upload(page)
+    page.file_uploader[0].set_value([("other.dcm", b"other", "application/dicom")])
+    page.run()
+    assert [[name for name, _ in source] for source in sources] == [["scan.dcm"], ["other.dcm"]]
+
+
+def test_an_example_clicked_is_scored(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path("examples") / "one.zip"
+    monkeypatch.setattr(services, "example_studies", lambda: (services.ExampleStudy("one", "One", path),))
+    sources = assessing(monkeypatch, scored)
+    page.run()
+    next(button for button in page.button if button.key == "example-one").click()
+    page.run()
+    assert sources == [path]
+    assert "about 62" in texts(page)
+
+
+def test_input_whose_scoring_was_interrupted_is_scored_on_return(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = assessing(monkeypatch, scored)
+    page.session_state["htcore.waiting"] = [("scan.dcm", None)]
+    page.run()
+    assert sources == [[("scan.dcm", None)]]
+    assert "htcore.waiting" not in page.session_state
+
+
+def test_nothing_of_the_last_study_is_left_where_the_next_fails(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    assessing(monkeypatch, fail_with(ReadError("No image was found: export the series again.")))
+    upload(page)
+    assert "go on to bleed" not in texts(page)
+    assert "htcore.assessment" not in page.session_state
+    assert len(page.error) == 1
+
+
+def test_the_result_can_be_hidden_and_stays_hidden(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    press(page, "Hide the result")
+    page.run()
+    assert not page.exception
+    for word in ("62", "bleed", "infarct", "insula", "test-model"):
+        assert word not in texts(page)
+    assert not page.get("plotly_chart")
+    assert not page.get("arrow_data_frame")
+    upload(page)
+    assert "about 62" not in texts(page)
+    press(page, "Show the result")
+    page.run()
+    assert "about 62" in texts(page)
+
+
 def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     assessing(monkeypatch, scored)
     upload(page)
-    next(button for button in page.button if button.label == "Clear this study").click()
+    press(page, "Clear this study")
     page.run()
     assert page.title[0].value == "Review a scan"
     assert "htcore.assessment" not in page.session_state

@@ -14,7 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from htcore.ui import server
-from htcore.ui.server import MAP_STEP, ServedStudy, part_bytes, publish, routes
+from htcore.ui.server import MAP_STEP, ServedStudy, part_bytes, publish, reclaim, routes
 from tests.ui.opened import refused, scored
 
 
@@ -141,6 +141,51 @@ def test_no_such_part(client: Client, connected: set[str]) -> None:
 def test_refused_study_has_slices_and_no_maps() -> None:
     assert part_bytes(refused(), "volume") is not None
     assert part_bytes(refused(), "class") is None
+
+
+class TestReload:
+    """A tab that was reloaded: its old session has gone, a new one asks."""
+
+    @pytest.fixture(autouse=True)
+    def new_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server, "get_script_run_ctx", lambda **_: SimpleNamespace(session_id="session-2"))
+        monkeypatch.setattr(server, "LEAVE_S", 0.2)
+
+    def test_gets_its_study_back_once(self, client: Client, connected: set[str]) -> None:
+        study = served(covered=True)
+        connected.symmetric_difference_update({"session-1", "session-2"})
+        back = reclaim(study.claim)
+        assert back is not None
+        assert (back.assessment, back.opening, back.covered) == (study.assessment, study.opening, True)
+        assert (back.session_id, back.claim != study.claim, back.token != study.token) == ("session-2", True, True)
+        assert client.get(f"{back.url}/volume").status_code == 200
+        assert client.get(f"{study.url}/volume").status_code == 403
+        assert reclaim(study.claim) is None
+
+    def test_a_copy_of_the_claim_is_worth_nothing_while_the_first_tab_is_open(self, connected: set[str]) -> None:
+        study = served()
+        connected.add("session-2")
+        assert reclaim(study.claim) is None
+        connected.remove("session-1")
+        assert reclaim(study.claim) is not None
+
+    @pytest.mark.parametrize("wrong", ["", "guess", "é"])
+    def test_a_wrong_claim(self, connected: set[str], wrong: str) -> None:
+        study = served()
+        connected.clear()
+        assert reclaim(wrong) is None
+        assert reclaim(study.token) is None
+        assert reclaim(study.opening) is None
+
+    def test_a_cleared_or_expired_study_does_not_come_back(self, connected: set[str]) -> None:
+        study = served(_deadline=0.0)
+        connected.clear()
+        assert reclaim(study.claim) is None
+        study = served()
+        claim = study.claim
+        del study
+        gc.collect()
+        assert reclaim(claim) is None
 
 
 def test_tokens_differ_and_are_long() -> None:

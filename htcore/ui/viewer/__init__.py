@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from htcore.ui.scripts import folder_url
 from htcore.ui.viewer.description import describe
 
 if TYPE_CHECKING:
@@ -18,17 +20,33 @@ if TYPE_CHECKING:
 __all__ = ["describe", "draw_viewer"]
 
 
-def draw_viewer(served: ServedStudy, key: str) -> None:
-    """Draw the study's slices; the browser fetches pixels and maps by URL, and scrolls without the server."""
-    _component()(key=key, data={"url": served.url, **describe(served.assessment)})
+# The component's own script: it loads the modules, and mounts the viewer unless the page has moved on by then.
+_LOADER = """
+export default function (args) {
+  let [gone, stop] = [false, () => {}];
+  import(new URL(args.data.scripts + "/main.js", location.origin).href).then(
+    ({ mount }) => { if (!gone) stop = mount(args); },
+    () => {
+      const root = args.parentElement.querySelector(".viewer");
+      root.textContent = "The slice viewer could not be loaded: reload the page.";
+    },
+  );
+  return () => { gone = true; stop(); };
+}
+"""
+
+
+def draw_viewer(served: ServedStudy, key: str, slices_only: bool = False) -> None:
+    """Draw the study's slices; the browser fetches pixels and maps by URL, and scrolls without the server.
+
+    With ``slices_only`` nothing that the model found is drawn with them.
+    """
+    shown = replace(served.assessment, risk=None, evidence=None) if slices_only else served.assessment
+    where = {"url": served.url, "opening": served.opening, "scripts": folder_url()}
+    _component()(key=key, data={**where, **describe(shown)})
 
 
 @cache
 def _component() -> ComponentRenderer:
-    folder = files(__package__)
-    return st.components.v2.component(
-        "htcore_viewer",
-        html='<div class="viewer"></div>',
-        css=(folder / "viewer.css").read_text(encoding="utf-8"),
-        js="\n".join((folder / name).read_text(encoding="utf-8") for name in ("colours.js", "viewer.js")),
-    )
+    css = (files(__package__) / "viewer.css").read_text(encoding="utf-8")
+    return st.components.v2.component("htcore_viewer", html='<div class="viewer"></div>', css=css, js=_LOADER)

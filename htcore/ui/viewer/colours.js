@@ -1,4 +1,4 @@
-// Colours of the viewer: greys of a window, and one scale for each map. Joined in front of viewer.js.
+// Colours of the viewer: greys of a window, and one scale for each map.
 
 // Below this infarct probability the lesion map fades out, so that it does not veil the whole brain.
 const LESION_SOLID = 0.25;
@@ -16,13 +16,13 @@ function along(stops, t) {
 }
 
 // t is -1…1 for the class map, 0…1 for the lesion map; alpha 0…1.
-function colourOf(kind, t) {
+export function colourOf(kind, t) {
   if (kind === "lesion") return [...along(CIVIDIS, t), Math.min(1, t / LESION_SOLID)];
   return [...along(t < 0 ? BLUE : ORANGE, Math.abs(t)), Math.min(1, Math.abs(t) ** 0.7)];
 }
 
 // One packed RGBA for each of 511 steps from -1 to 1.
-function overlayTable(kind) {
+export function overlayTable(kind) {
   const table = new Uint8ClampedArray(511 * 4);
   for (let i = 0; i < 511; i += 1) {
     const t = (i - 255) / 255;
@@ -33,7 +33,7 @@ function overlayTable(kind) {
 }
 
 // One packed grey for each int16 HU: a window costs one look-up a pixel.
-function windowTable({ width, centre }) {
+export function windowTable({ width, centre }) {
   const table = new Uint32Array(65536);
   for (let hu = -32768; hu < 32768; hu += 1) {
     const grey = Math.max(0, Math.min(255, Math.round(((hu - centre) / width + 0.5) * 255)));

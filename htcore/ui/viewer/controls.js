@@ -1,0 +1,101 @@
+// The viewer's elements: buttons, stage, read-out, strip. Built once; `reflect` shows a view on them.
+
+import { OVERLAYS, WINDOWS, isPreset, isWhole } from "./view.js";
+
+export function element(tag, className, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+function button(text, act, attributes = {}) {
+  const node = element("button", "", { type: "button", ...attributes }, text);
+  node.addEventListener("click", act);
+  return node;
+}
+
+// Drawn, because not every font has these signs.
+const ICONS = {
+  beside: "M3 5h8v14H3zM13 5h8v14h-8z",
+  reset: "M4 4v6h6M5 9a8 8 0 1 1-1 6",
+  smaller: "M5 12h14",
+  larger: "M5 12h14M12 5v14",
+  full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
+};
+
+function iconButton(icon, name, title, act) {
+  const node = button("", act, { title: `${name} (${title})`, "aria-label": name });
+  node.innerHTML = `<svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><path d="${ICONS[icon]}"/></svg>`;
+  return node;
+}
+
+function group(label, ...children) {
+  return element("div", "group", { role: "group", "aria-label": label }, ...children);
+}
+
+export class Controls {
+  constructor(root, hasMaps, acts) {
+    this.windows = WINDOWS.map(({ name, width, centre }, i) => button(name, () => acts.preset(i), {
+      title: `width ${width}, level ${centre} HU (key ${i + 1}); drag with the right button for any other`,
+    }));
+    this.overlays = OVERLAYS.map(({ id, name }) => button(name, () => acts.overlay(id)));
+    this.setMapsReady(false);
+    this.opacity = element("input", "", { type: "range", min: 10, max: 100, title: "Opacity", "aria-label": "Overlay opacity" });
+    this.opacity.addEventListener("input", () => acts.opacity(this.opacity.value / 100));
+    const bar = element("div", "bar", {}, group("Window", ...this.windows));
+    if (hasMaps) bar.append(group("Overlay", "Overlay", ...this.overlays, this.opacity));
+
+    this.beside = iconButton("beside", "Side by side", "plain CT beside the overlay", acts.beside);
+    this.reset = iconButton("reset", "Reset", "whole picture, named window: key 0 or double-click", acts.reset);
+    const tools = element("div", "tools", {},
+      iconButton("full", "Full screen", "key F", acts.fullScreen),
+      iconButton("larger", "Zoom in", "key +, or wheel with Ctrl", () => acts.zoom(1.25)),
+      iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)),
+      this.reset, this.beside);
+    this.stage = element("div", "stage", { tabindex: 0, role: "application" });
+    this.canvas = element("canvas");
+    this.message = element("div", "message", { role: "status" }, "Fetching the slices…");
+    this.stage.append(this.canvas, this.message, tools);
+    this.scale = element("canvas", "scale");
+    this.position = element("span", "position", { "aria-live": "polite" });
+    this.pointer = element("span", "pointer");
+    this.strip = element("canvas", "strip", {
+      role: "img", "aria-label": "Contribution of each slice; click to see that slice",
+    });
+    this.strip.addEventListener("click", (event) => {
+      const box = this.strip.getBoundingClientRect();
+      acts.share((event.clientX - box.left) / box.width);
+    });
+    this.caption = element("div", "caption");
+    this.scale.hidden = this.strip.hidden = !hasMaps;
+    this.hasMaps = hasMaps;
+    // Made anew for each viewer, so that no listener of a former one stays.
+    this.frame = element("div", "frame", {}, bar, element("div", "row", {}, this.stage, this.scale),
+      element("div", "readout", {}, this.position, this.pointer), this.strip, this.caption);
+    root.replaceChildren(this.frame);
+  }
+
+  setMapsReady(ready) {
+    this.overlays.forEach((node, i) => { node.disabled = !ready && OVERLAYS[i].id !== "none"; });
+  }
+
+  reflect(view) {
+    const press = (node, on) => node.setAttribute("aria-pressed", String(on));
+    this.windows.forEach((node, i) => press(node, isPreset(view, i)));
+    this.overlays.forEach((node, i) => press(node, OVERLAYS[i].id === view.overlay));
+    press(this.beside, view.beside);
+    const off = view.overlay === "none";
+    this.opacity.disabled = off;
+    this.beside.hidden = off || !this.hasMaps;
+    this.opacity.value = view.opacity * 100;
+    this.reset.hidden = isWhole(view) && isPreset(view, view.preset);
+    this.scale.style.visibility = off ? "hidden" : "visible";
+    const entry = OVERLAYS.find(({ id }) => id === view.overlay);
+    this.caption.textContent = this.hasMaps ? entry.caption : "";
+    if (off && this.hasMaps) {
+      this.caption.textContent = "Bars: each slice's share of the logit (orange raises, blue lowers); ▲ the most telling.";
+    }
+  }
+}

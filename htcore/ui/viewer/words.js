@@ -1,0 +1,47 @@
+// The viewer's texts. Pure.
+
+import { WINDOWS, isPreset } from "./view.js";
+
+export function signed(value, digits) {
+  const size = Math.abs(value).toFixed(digits);
+  if (Number(size) === 0) return size;
+  return `${value < 0 ? "−" : "+"}${size}`;
+}
+
+// A minus sign and not a hyphen, as everywhere else.
+const minus = (text) => String(text).replace("-", "−");
+
+export function positionText(study, view) {
+  const entry = study.slices[view.index];
+  const parts = [
+    `Slice ${view.index + 1}/${study.slices.length}`, `z ${minus(entry.z_mm.toFixed(1))} mm`,
+    `${entry.thickness_mm} mm thick`, `tilt ${minus(study.tilt_deg.toFixed(1))}°`, `W ${view.width} L ${minus(view.centre)}`,
+  ];
+  if (view.zoom > 1) parts.push(`× ${view.zoom.toFixed(1)}`);
+  if (entry.contribution !== null) parts.push(`share of logit ${signed(entry.contribution, 3)}`);
+  return parts.join(" · ");
+}
+
+export function stageLabel(study, view) {
+  const preset = WINDOWS.findIndex((_, i) => isPreset(view, i));
+  const window = preset < 0 ? `window width ${view.width}, level ${view.centre}` : `${WINDOWS[preset].name} window`;
+  return `CT slice ${view.index + 1} of ${study.slices.length}, ${window}. Arrow keys, Page Up, Page Down, Home and End `
+    + "change the slice; 1 to 4 the window; plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen.";
+}
+
+export function pointerText(hu, overlay, value) {
+  const texts = [`${minus(hu)} HU`];
+  if (overlay === "class") texts.push(`${signed(value, 4)} per mL`);
+  if (overlay === "lesion") texts.push(`infarct ${value.toFixed(2)}`);
+  return texts.join(" · ");
+}
+
+// Along a map's colour bar: [share of its length from the bottom, text].
+export function scaleLabels(kind, top) {
+  if (kind === "class") return [[1, signed(top, 3)], [0.5, "0"], [0, signed(-top, 3)]];
+  return [[1, "1"], [0.75, "0.75"], [0.5, "0.5"], [0.25, "0.25"], [0, "0"]];
+}
+
+export function scaleTitle(kind) {
+  return kind === "class" ? ["logit", "per mL"] : ["infarct", "probability"];
+}

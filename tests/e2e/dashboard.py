@@ -1,0 +1,56 @@
+"""What the browser tests do to the dashboard over and over."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "tests" / "output"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCORE_MS = 120_000
+# What the viewer is once it shows slices.
+OPENED = ".viewer[data-ready=true]"
+
+
+def shoot(page: Page, name: str, full_page: bool = True) -> None:
+    """Keep a picture of the page, for a person to look at."""
+    OUTPUT.mkdir(exist_ok=True)
+    scheme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+    page.screenshot(path=OUTPUT / f"{name}-{scheme}.png", full_page=full_page)
+
+
+def drop(page: Page, files: list[Path]) -> None:
+    """Give files to the page's first uploader."""
+    page.locator("input[type=file]").first.set_input_files(files)
+
+
+def open_study(page: Page, address: str, files: list[Path]) -> None:
+    """Open the page, give it a study and wait for its slices."""
+    page.goto(address)
+    drop(page, files)
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+
+
+def slice_number(page: Page) -> int:
+    """The slice that the viewer shows, from 1."""
+    return int(page.locator(".viewer").get_attribute("data-slice") or 0)
+
+
+def pixels(page: Page) -> str:
+    """What is on the viewer's canvas."""
+    return str(page.locator(".viewer .stage canvas").first.evaluate("node => node.toDataURL()"))

@@ -1,0 +1,161 @@
+"""What goes into the page in a real browser: bad files, and a second input while the first is still being scored."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from htcore import services
+from tests.e2e.dashboard import OPENED, SCORE_MS, drop, open_study, shoot
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SIMULATED = "Simulated study: no real patient"
+NAMING_FILE = "DOE^JANE.dcm"
+
+
+def empty_zip() -> bytes:
+    out = io.BytesIO()
+    zipfile.ZipFile(out, "w").close()
+    return out.getvalue()
+
+
+def give_bad(page: Page, name: str, content: bytes) -> None:
+    """Upload a file that cannot be read, under a name of its own."""
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    )
+
+
+def slow_down(page: Page) -> None:
+    """Let uploads take their time: 20 kB a second."""
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
+    network.send("Network.emulateNetworkConditions", slow)
+
+
+@pytest.fixture(scope="module")
+def example() -> Path:
+    examples = services.example_studies()
+    if not examples:
+        pytest.skip("no example study is at hand")
+    return Path(examples[0].path)
+
+
+@pytest.fixture
+def started(page: Page, address: str, study_files: list[Path]) -> Page:
+    """A page that has begun to score a study."""
+    page.goto(address)
+    drop(page, study_files)
+    page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    return page
+
+
+def test_a_second_file_dropped_while_the_first_is_scored_is_a_study_of_its_own(started: Page, example: Path) -> None:
+    drop(started, [example])
+    started.get_by_text(SIMULATED).wait_for(timeout=SCORE_MS)
+    started.wait_for_selector(OPENED)
+    assert started.locator(".viewer").count() == 1
+    started.get_by_text("Receipt and quality").click()
+    n_files = len(zipfile.ZipFile(example).namelist())
+    assert started.get_by_text(f"{n_files} files read as DICOM").count() == 1
+    assert started.get_by_text("Left out").count() == 0
+
+
+def test_an_unreadable_file_dropped_meanwhile_does_not_join_the_first(started: Page) -> None:
+    give_bad(started, "picture.png", b"no picture")
+    started.get_by_test_id("stAlert").first.wait_for(timeout=SCORE_MS)
+    started.wait_for_timeout(3000)
+    assert started.locator(".viewer").count() == 0
+    assert started.get_by_text("go on to bleed").count() == 0
+
+
+def test_an_example_clicked_while_a_study_is_scored_wins(started: Page) -> None:
+    started.get_by_role("button", name="simulated").first.click()
+    started.get_by_text(SIMULATED).wait_for(timeout=SCORE_MS)
+    started.wait_for_selector(OPENED)
+    assert started.locator(".viewer").count() == 1
+
+
+def test_an_upload_outlives_the_end_of_the_scoring_before_it(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="simulated").first.click()
+    page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    slow_down(page)
+    give_bad(page, "notes.txt", b"no scan " * 50_000)
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    assert page.get_by_test_id("stFileChip").count() == 1
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
+    page.locator("[class*=st-key-problem]").wait_for()
+    assert page.locator(".viewer").count() == 0
+
+
+def test_cancel_leaves_an_empty_page(started: Page) -> None:
+    started.get_by_role("button", name="Cancel", exact=True).click()
+    started.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached")
+    started.wait_for_timeout(3000)
+    assert started.locator(".viewer").count() == 0
+    assert started.get_by_test_id("stAlert").count() == 0
+
+
+def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, address: str, example: Path) -> None:
+    open_study(page, address, [example])
+    page.get_by_text("Open a study").click()
+    page.get_by_role("button", name="simulated").last.click()
+    page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    assert page.get_by_text("go on to bleed").count() == 0
+    assert page.get_by_text(SIMULATED).count() == 0
+    assert page.locator(".viewer").count() == 0
+    shoot(page, "scoring")
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+
+
+def test_no_file_name_is_ever_shown(page: Page, address: str) -> None:
+    page.goto(address)
+    page.evaluate(
+        """name => {
+          window.seen = false;
+          new MutationObserver(() => { window.seen ||= document.body.innerText.includes(name); })
+            .observe(document.body, { subtree: true, childList: true, characterData: true });
+        }""",
+        NAMING_FILE,
+    )
+    give_bad(page, NAMING_FILE, b"no scan")
+    page.get_by_test_id("stAlert").first.wait_for()
+    assert page.get_by_text(NAMING_FILE).count() == 0
+    assert page.get_by_test_id("stFileChip").count() == 0
+    assert not page.evaluate("window.seen")
+
+
+def test_the_last_error_is_gone_as_soon_as_the_next_upload_begins(page: Page, address: str) -> None:
+    page.goto(address)
+    give_bad(page, "notes.txt", b"no scan")
+    alert = page.get_by_test_id("stAlert").first
+    alert.wait_for()
+    slow_down(page)
+    give_bad(page, "more.txt", b"no scan " * 10_000)
+    page.get_by_test_id("stFileChip").wait_for()
+    assert not alert.is_visible()
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
+    alert.wait_for()
+
+
+def test_twenty_bad_uploads_and_then_a_good_one(page: Page, address: str, example: Path) -> None:
+    page.goto(address)
+    contents = (b"no scan", b"", empty_zip(), b"PK\x03\x04 cut", bytes(128) + b"DICM", b"\x1f\x8b\x08", b"\x89PNG\r\n")
+    for i in range(20):
+        give_bad(page, f"bad-{i}.dcm", contents[i % len(contents)])
+        page.locator(f".st-key-problem-{i + 1}").wait_for()
+        assert "Traceback" not in page.content()
+        assert "bad-" not in page.get_by_test_id("stAlert").first.inner_text()
+    shoot(page, "bad-input")
+    drop(page, [example])
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    page.get_by_text("go on to bleed").wait_for()
+    assert page.get_by_test_id("stAlert").get_by_text("cannot").count() == 0
