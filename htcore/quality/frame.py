@@ -45,7 +45,9 @@ class Frame:
         of the head by 30 mm against the slices, unless the head is bent by as much.
         """
         low, high = at.SINUS_BELOW_VERTEX_MM
-        level = ((self.below_vertex > low) & (self.below_vertex < high)) | ((self.upright > low) & (self.upright < high))
+        level = ((self.below_vertex > low) & (self.below_vertex < high)) | (
+            (self.upright > low) & (self.upright < high)
+        )
         near_bone = (self.from_bone < at.SINUS_DEPTH_MM) | (bone_nearby > at.NEAR_BONE)
         transverse = (self.back > at.SINUS_BACK) & level
         forehead = (self.back < at.SINUS_FOREHEAD) & (self.below_vertex > at.SINUS_FOREHEAD_BELOW_MM)
