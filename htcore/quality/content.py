@@ -20,7 +20,7 @@ def content(volume: Volume, head: Head) -> Iterator[Finding]:
     short, long = _extents(body, head.pixel_mm)
     if short < at.MIN_EXTENT_MM or long > at.MAX_EXTENT_MM:
         message = (
-            f"The body measures {short:.0f} × {long:.0f} mm, a head has {at.MIN_EXTENT_MM:.0f} to "
+            f"The body measures {short:.1f} × {long:.1f} mm, a head has {at.MIN_EXTENT_MM:.0f} to "
             f"{at.MAX_EXTENT_MM:.0f} mm: give a head CT."
         )
         yield Finding("not_a_head", "refuse", message)
@@ -63,8 +63,8 @@ def _coverage(volume: Volume, head: Head) -> Iterator[Finding]:
         nearest = np.abs(volume.positions_mm[:, None] - ends).argmin(axis=0)
         extent = float(ends[1] - ends[0] + volume.thickness_mm[nearest].mean())
     if extent < at.MIN_COVERAGE_MM:
-        message = f"Only {extent:.0f} mm of brain are covered, at least {at.MIN_COVERAGE_MM:.0f} mm are needed."
+        message = f"Only {extent:.1f} mm of brain are covered, at least {at.MIN_COVERAGE_MM:.0f} mm are needed."
         yield Finding("brain_not_covered", "refuse", f"{message} Give the whole head.")
     elif extent < at.GOOD_COVERAGE_MM:
-        message = f"{extent:.0f} mm of brain are covered; a whole brain takes {at.GOOD_COVERAGE_MM:.0f} mm and more."
+        message = f"{extent:.1f} mm of brain are covered; a whole brain takes {at.GOOD_COVERAGE_MM:.0f} mm and more."
         yield Finding("brain_not_covered", "warn", message)

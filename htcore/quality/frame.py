@@ -26,6 +26,7 @@ class Frame:
     from_bone : distance to the skull within the slice.
     from_midline : towards the patient's left of the plane half-way between the brain's two sides.
     below_vertex : from the brain's highest slice, shape (slices, 1, 1).
+    upright : below the brain's highest point as the patient lies, whatever the gantry's tilt.
     back : share of the way from the brain's front to its back, shape (1, rows, 1).
     """
 
@@ -34,13 +35,21 @@ class Frame:
     from_bone: NDArray[np.float32]
     from_midline: FloatArray
     below_vertex: FloatArray
+    upright: FloatArray
     back: FloatArray
 
     def sinus(self, bone_nearby: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Where a dural sinus may run: along bone in the midline, or at the level of the tentorium in the back."""
+        """Where a dural sinus may run: along bone in the midline, or at the level of the tentorium in the back.
+
+        The level is asked for along the slices' normal and along the patient's axis: a gantry of 25° moves the back
+        of the head by 30 mm against the slices, unless the head is bent by as much.
+        """
         low, high = at.SINUS_BELOW_VERTEX_MM
+        level = ((self.below_vertex > low) & (self.below_vertex < high)) | (
+            (self.upright > low) & (self.upright < high)
+        )
         near_bone = (self.from_bone < at.SINUS_DEPTH_MM) | (bone_nearby > at.NEAR_BONE)
-        transverse = (self.back > at.SINUS_BACK) & (self.below_vertex > low) & (self.below_vertex < high)
+        transverse = (self.back > at.SINUS_BACK) & level
         forehead = (self.back < at.SINUS_FOREHEAD) & (self.below_vertex > at.SINUS_FOREHEAD_BELOW_MM)
         sagittal = (np.abs(self.from_midline) < at.SINUS_MIDLINE_MM) & ~forehead
         return np.asarray(near_bone & (sagittal | transverse))
@@ -79,8 +88,18 @@ def locate(head: Head, leave_out: NDArray[np.bool_] | None = None) -> Frame:
         from_bone=np.minimum(away, np.float32(1e3)) * np.float32(pixel),
         from_midline=_from_midline(head),
         below_vertex=(head.z_mm[top] - head.z_mm)[:, None, None],
+        upright=_upright(head),
         back=((np.arange(head.hu.shape[1]) - rows[0]) / max(1, rows[-1] - rows[0]))[None, :, None],
     )
+
+
+def _upright(head: Head) -> FloatArray:
+    _, rows, columns = head.hu.shape
+    left, back, normal = head.axes[:, 2]
+    across = left * head.pixel_mm * np.arange(columns)[None, None, :]
+    down = back * head.pixel_mm * np.arange(rows)[None, :, None]
+    height = across + down + normal * head.z_mm[:, None, None]
+    return np.asarray(height[head.brain].max() - height)
 
 
 def _from_midline(head: Head) -> FloatArray:

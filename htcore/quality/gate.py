@@ -33,9 +33,7 @@ def check(volume: Volume, receipt: StudyReceipt) -> QualityReport:
 def _seen(volume: Volume, receipt: StudyReceipt) -> Iterator[Finding]:
     """What the pixels tell."""
     if span_mm(volume) > MAX_SPAN_MM:
-        message = (
-            f"The slices span {span_mm(volume):.0f} mm, a head and neck at most {MAX_SPAN_MM:.0f}: give a head CT."
-        )
+        message = f"The slices span {span_mm(volume):.0f} mm, more than {MAX_SPAN_MM:.0f}: give a head CT."
         yield Finding("not_a_head", "refuse", message)
         return
     head = measure(volume)

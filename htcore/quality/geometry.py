@@ -32,7 +32,7 @@ def geometry(volume: Volume) -> Iterator[Finding]:
     thickest = float(volume.thickness_mm.max())
     if thickest > at.MAX_THICKNESS_MM:
         message = (
-            f"Slices are up to {thickest:.1f} mm thick, more than {at.MAX_THICKNESS_MM} mm: early signs may be lost."
+            f"Slices are up to {thickest:.2f} mm thick, more than {at.MAX_THICKNESS_MM} mm: early signs may be lost."
         )
         yield Finding("thick_slices", "warn", message)
     yield from _spacing(volume)

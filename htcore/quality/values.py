@@ -36,7 +36,7 @@ def values(volume: Volume, head: Head) -> Iterator[Finding]:
     median = float(np.median(tissue))
     if not at.MIN_BRAIN_HU <= median <= at.MAX_BRAIN_HU:
         expected = f"{at.MIN_BRAIN_HU:.0f} to {at.MAX_BRAIN_HU:.0f}"
-        message = f"Brain tissue reads {median:.0f} HU, expected {expected}: not plain CT."
+        message = f"Brain tissue reads {median:.1f} HU, expected {expected}: not plain CT."
         yield Finding("hu_implausible", "refuse", message)
 
 
@@ -55,7 +55,7 @@ def noise(volume: Volume, head: Head, *, told: bool) -> Iterator[Finding]:
     if level > at.WARN_NOISE_HU:
         severe = level > at.REFUSE_NOISE_HU
         tail = "nothing can be read from it." if severe else "faint changes may be lost."
-        message = f"Noise is {level:.0f} HU even after averaging to {head.pixel_mm:.1f} mm: {tail}"
+        message = f"Noise is {level:.1f} HU even after averaging to {head.pixel_mm:.1f} mm: {tail}"
         yield Finding("strong_noise", "refuse" if severe else "warn", message)
 
 

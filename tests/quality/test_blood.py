@@ -23,7 +23,7 @@ from tests.quality.painted import (
     volume_of,
     with_hu,
 )
-from tests.studies import REAL_STUDY
+from tests.studies import REAL_STUDY, other
 
 DEEP_LEFT = (35.0, -25.0, 20.0)
 
@@ -124,6 +124,18 @@ def test_dense_sinuses_are_no_blood(head: Volume) -> None:
     sagittal = under & (np.abs(x) < 3.5) & (y > -20) & (z > -5)
     transverse = under & (np.abs(z) < 3) & (y > 40)
     assert severity(painted(head, sagittal | transverse, 58.0), "acute_blood") is None
+
+
+@pytest.mark.parametrize("tilt_deg", [-25.0, 25.0])
+def test_dense_transverse_sinuses_of_a_tilted_gantry_are_no_blood(tilt_deg: float) -> None:
+    """77 mm below the vertex; along the normal of slices that fall by 25° towards the back only 50 mm."""
+    tilted = volume_of(other(FINE, tilt_deg=tilt_deg))
+    x, y, z = np.moveaxis(points_mm(tilted), -1, 0)
+    inner = np.sqrt((x / 64) ** 2 + (y / 82) ** 2 + (z / 77) ** 2)
+    transverse = (inner > 0.92) & (inner <= 1) & (np.abs(z) < 3) & (y > 40)
+    assert severity(painted(tilted, transverse, 58.0), "acute_blood") is None
+    film = (inner > 0.92) & (inner <= 1) & (np.abs(z - 30) < 12) & (np.abs(y) < 25) & (x > 0)
+    assert severity(painted(tilted, film, 58.0), "acute_blood") == "refuse"
 
 
 @pytest.mark.parametrize("volume_ml", [5.0, 20.0])
