@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from htcore.simulation.anatomy import Head
 from htcore.simulation.atlas import STEP_MM, Atlas, Field, smooth_noise
@@ -263,12 +264,16 @@ def _streaked(metal: Metal, volume: Volume) -> Volume:
         distance = np.hypot(dx, dy)
         rays = np.cos(7 * np.arctan2(dy, dx)) * metal.streak_hu * np.exp(-distance / 35)
         hu[k] += rays * (volume.hu[k] > -300) * (distance > metal.radius_mm)
-    return Volume(np.clip(np.rint(hu), -1024, 3071).astype(np.int16), volume.affines, volume.thickness_mm)
+    # What lies below any matter is padding and stays.
+    out = np.where(volume.hu < -1024, volume.hu, np.clip(np.rint(hu), -1024, 3071)).astype(np.int16)
+    return Volume(out, volume.affines, volume.thickness_mm)
 
 
 def window_of(crop: Crop, volume: Volume) -> tuple[slice, slice]:
     """Rows and columns that are left when one border lies ``cut_mm`` inside the head's widest outline."""
-    body = (volume.hu > -300).mean(axis=0) > 0.25
+    # Opened, so that the headrest's thin shell is not the outline.
+    thick = round(8.0 / min(volume.pixel_spacing_mm))
+    body = ndimage.binary_opening((volume.hu > -300).mean(axis=0) > 0.25, iterations=thick)
     across = crop.border < 2
     held = np.flatnonzero(body.any(axis=0 if across else 1))
     cut = max(1, round(crop.cut_mm / volume.pixel_spacing_mm[1 if across else 0]))
