@@ -227,7 +227,7 @@ def test_plain_ct_beside_the_overlay(viewer: Page) -> None:
     viewer.get_by_role("button", name="Class map").click()
     viewer.get_by_role("button", name="Side by side").click()
     _, _, width, height = stage(viewer)
-    inner = (height * 0.1, height * 0.3, width / 2 - height * 0.2, height * 0.15)
+    inner = (height * 0.1, height * 0.2, width / 2 - height * 0.2, height * 0.6)
     left = colours(viewer, *inner)
     right = colours(viewer, inner[0] + (width + 4) / 2, *inner[1:])
     grey = [max(colour) - min(colour) < 3 for colour in left if colour != MARK_COLOUR]
