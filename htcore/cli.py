@@ -125,7 +125,8 @@ def predict(
                 risk, lesion = opened.risk, opened.evidence.lesion
                 low, high = risk.interval
                 typer.echo(
-                    f"risk of hemorrhagic transformation {risk.probability:.0%} ({low:.0%}–{high:.0%}), "
+                    f"risk of hemorrhagic transformation {_percent(risk.probability)} "
+                    f"({_percent(low)}–{_percent(high)}), "
                     f"{risk.category} of {risk.threshold:.0%}"
                 )
                 typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
@@ -366,6 +367,11 @@ def _print_left_out(scan: RefusedScan) -> None:
 
 def _number(value: float | None) -> str:
     return "not available" if value is None else f"{value:.3f}"
+
+
+def _percent(probability: float) -> str:
+    """Whole percent; never none or all, which no calibration set can tell."""
+    return "<1%" if probability < 0.01 else ">99%" if probability > 0.99 else f"{probability:.0%}"
 
 
 def _exit_if_refused(quality: QualityReport) -> None:

@@ -8,6 +8,8 @@ from htcore.plots.palette import BLUE, GREY, PURPLE, SKY, VERMILION, dress, tran
 from htcore.types import RiskEstimate
 
 _BASE_RATE_HALF_WIDTH = 0.5
+# No calibration set of some hundred scans tells a risk beyond this from certainty.
+_SURE = 0.99
 
 
 def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
@@ -20,14 +22,15 @@ def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
     base_rate
         Share of scans with hemorrhagic transformation in the model's population, in [0, 1].
     """
-    low, high = (100 * bound for bound in risk.interval)
+    low, high = (100 * min(_SURE, max(1 - _SURE, bound)) for bound in risk.interval)
+    beyond = ">" if risk.probability > _SURE else "<" if risk.probability < 1 - _SURE else ""
     base, threshold = 100 * base_rate, 100 * risk.threshold
     base_mark = [max(0.0, base - _BASE_RATE_HALF_WIDTH), min(100.0, base + _BASE_RATE_HALF_WIDTH)]
     figure = go.Figure(
         go.Indicator(
             mode="gauge+number",
-            value=100 * risk.probability,
-            number={"suffix": "%", "valueformat": ".0f"},
+            value=100 * min(_SURE, max(1 - _SURE, risk.probability)),
+            number={"prefix": beyond, "suffix": "%", "valueformat": ".0f"},
             gauge={
                 "axis": {"range": [0, 100], "ticksuffix": "%", "tickcolor": GREY},
                 "bar": {"color": BLUE, "thickness": 0.35},

@@ -32,14 +32,25 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.0f}%"
 
 
+def _whole(probability: float) -> int:
+    """Of a hundred, but never none or all: no calibration set is large enough to say so."""
+    return min(99, max(1, round(100 * probability)))
+
+
+def _of_hundred(probability: float) -> str:
+    if probability < 0.01:
+        return "fewer than 1"
+    return "more than 99" if probability > 0.99 else f"about {_whole(probability)}"
+
+
 def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
     """The risk, its interval and its side of the threshold, in one sentence."""
     low, high = risk.interval
     side = "above" if risk.probability >= risk.threshold else "below"
     among = "simulated scans" if simulated else "scans"
     return (
-        f"Of 100 {among} that score like this one, about {round(100 * risk.probability)} go on to bleed "
-        f"(interval {100 * low:.0f} to {100 * high:.0f}). That is {side} the threshold of {percent(risk.threshold)}; "
+        f"Of 100 {among} that score like this one, {_of_hundred(risk.probability)} go on to bleed "
+        f"(interval {_whole(low)} to {_whole(high)}). That is {side} the threshold of {percent(risk.threshold)}; "
         f"among all {among} that it was calibrated on it is {round(100 * risk.prevalence)} of 100."
     )
 
