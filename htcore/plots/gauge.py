@@ -24,6 +24,7 @@ def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
     """
     low, high = (100 * min(_SURE, max(1 - _SURE, bound)) for bound in risk.interval)
     beyond = ">" if risk.probability > _SURE else "<" if risk.probability < 1 - _SURE else ""
+    span = f"{low:.0f}–{high:.0f}%" if round(low) != round(high) else f"{beyond}{high:.0f}%"
     base, threshold = 100 * base_rate, 100 * risk.threshold
     base_mark = [max(0.0, base - _BASE_RATE_HALF_WIDTH), min(100.0, base + _BASE_RATE_HALF_WIDTH)]
     figure = go.Figure(
@@ -48,7 +49,7 @@ def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
     figure.update_layout(margin={"l": 45, "r": 45, "t": 30, "b": 45})
     figure.add_annotation(
         text=(
-            f"<span style='color:{SKY}'>■</span> interval {low:.0f}–{high:.0f}%   "
+            f"<span style='color:{SKY}'>■</span> interval {span}   "
             f"<span style='color:{VERMILION}'>■</span> threshold {threshold:.0f}%   "
             f"<span style='color:{PURPLE}'>■</span> base rate {base:.0f}%"
         ),

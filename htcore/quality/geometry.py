@@ -49,7 +49,7 @@ def _spacing(volume: Volume) -> Iterator[Finding]:
     slabs = _slabs(steps)
     if len(slabs) > 1:
         listed = ", ".join(
-            f"{f'{between:.2f} mm on ' if between is not None else ''}{size} slices {step:.1f} mm apart"
+            f"{f'after a step of {between:.2f} mm ' if between is not None else ''}{size} slices {step:.1f} mm apart"
             for size, step, between in slabs
         )
         yield Finding("uneven_spacing", "info", f"The spacing is uneven ({listed}); the geometry accounts for it.")

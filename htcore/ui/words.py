@@ -46,11 +46,12 @@ def _of_hundred(probability: float) -> str:
 def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
     """The risk, its interval and its side of the threshold, in one sentence."""
     low, high = risk.interval
+    interval = f"{_whole(low)} to {_whole(high)}" if _whole(low) != _whole(high) else _of_hundred(risk.probability)
     side = "above" if risk.probability >= risk.threshold else "below"
     among = "simulated scans" if simulated else "scans"
     return (
         f"Of 100 {among} that score like this one, {_of_hundred(risk.probability)} go on to bleed "
-        f"(interval {_whole(low)} to {_whole(high)}). That is {side} the threshold of {percent(risk.threshold)}; "
+        f"(interval {interval}). That is {side} the threshold of {percent(risk.threshold)}; "
         f"among all {among} that it was calibrated on it is {round(100 * risk.prevalence)} of 100."
     )
 
