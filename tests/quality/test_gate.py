@@ -56,7 +56,10 @@ def test_tilt_is_told_in_degrees() -> None:
 def test_two_slabs_are_told_and_are_no_gap() -> None:
     report = quality.check(_volume(other(HEAD, slabs=((14, 4.0), (14, 7.0)), slab_gap_mm=1.0, thickness_mm=4.0)), PLAIN)
     finding = _finding(report, "uneven_spacing")
-    assert finding is not None and "14 slices 4.0 mm apart, after a step of 1.00 mm 14 slices 7.0 mm apart" in finding.message
+    assert (
+        finding is not None
+        and "14 slices 4.0 mm apart, after a step of 1.00 mm 14 slices 7.0 mm apart" in finding.message
+    )
     assert _finding(report, "missing_slices") is None
     assert report.verdict == "ok"
 
