@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from htcore import serialise
 from htcore.errors import HtcoreError
 from htcore.settings import Settings
-from htcore.types import QualityReport, Volume
+from htcore.types import SURE, QualityReport, Volume
 from htcore.ui.words import finding_sentence
 
 if TYPE_CHECKING:
@@ -371,7 +371,7 @@ def _number(value: float | None) -> str:
 
 def _percent(probability: float) -> str:
     """Whole percent; never none or all, which no calibration set can tell."""
-    return "<1%" if probability < 0.01 else ">99%" if probability > 0.99 else f"{probability:.0%}"
+    return "<1%" if probability < 1 - SURE else ">99%" if probability > SURE else f"{probability:.0%}"
 
 
 def _exit_if_refused(quality: QualityReport) -> None:

@@ -18,6 +18,9 @@ Severity = Literal["info", "warn", "refuse"]
 Verdict = Literal["ok", "warn", "refuse"]
 Side = Literal["left", "right", "midline"]
 
+SURE = 0.99
+"""No calibration set of some hundred scans tells a risk beyond this, or below 1 - SURE, from certainty."""
+
 
 def _frozen(array: NDArray[Any], dtype: type) -> NDArray[Any]:
     """A read-only view of ``array`` as ``dtype`` (copied only where the type differs)."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from htcore.plots.palette import BLUE, GREY, PURPLE, SKY, VERMILION, dress, translucent
-from htcore.types import RiskEstimate
+from htcore.types import SURE, RiskEstimate
 
 _BASE_RATE_HALF_WIDTH = 0.5
-# No calibration set of some hundred scans tells a risk beyond this from certainty.
-_SURE = 0.99
 
 
 def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
@@ -22,15 +20,15 @@ def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
     base_rate
         Share of scans with hemorrhagic transformation in the model's population, in [0, 1].
     """
-    low, high = (100 * min(_SURE, max(1 - _SURE, bound)) for bound in risk.interval)
-    beyond = ">" if risk.probability > _SURE else "<" if risk.probability < 1 - _SURE else ""
+    low, high = (100 * min(SURE, max(1 - SURE, bound)) for bound in risk.interval)
+    beyond = ">" if risk.probability > SURE else "<" if risk.probability < 1 - SURE else ""
     span = f"{low:.0f}–{high:.0f}%" if round(low) != round(high) else f"{beyond}{high:.0f}%"
     base, threshold = 100 * base_rate, 100 * risk.threshold
     base_mark = [max(0.0, base - _BASE_RATE_HALF_WIDTH), min(100.0, base + _BASE_RATE_HALF_WIDTH)]
     figure = go.Figure(
         go.Indicator(
             mode="gauge+number",
-            value=100 * min(_SURE, max(1 - _SURE, risk.probability)),
+            value=100 * min(SURE, max(1 - SURE, risk.probability)),
             number={"prefix": beyond, "suffix": "%", "valueformat": ".0f"},
             gauge={
                 "axis": {"range": [0, 100], "ticksuffix": "%", "tickcolor": GREY},

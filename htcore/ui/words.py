@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from htcore.types import Assessment, Finding, LesionMeasure, RiskEstimate, Volume
+from htcore.types import SURE, Assessment, Finding, LesionMeasure, RiskEstimate, Volume
 
 # Everything Markdown gives a meaning; texts out of a file must not become links or pictures.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -25,9 +25,9 @@ def plain(text: str) -> str:
 
 def percent(probability: float) -> str:
     """A probability as a whole percentage, without claiming certainty at the ends."""
-    if probability < 0.01:
+    if probability < 1 - SURE:
         return "under 1%"
-    if probability > 0.99:
+    if probability > SURE:
         return "over 99%"
     return f"{100 * probability:.0f}%"
 
@@ -38,9 +38,9 @@ def _whole(probability: float) -> int:
 
 
 def _of_hundred(probability: float) -> str:
-    if probability < 0.01:
+    if probability < 1 - SURE:
         return "fewer than 1"
-    return "more than 99" if probability > 0.99 else f"about {_whole(probability)}"
+    return "more than 99" if probability > SURE else f"about {_whole(probability)}"
 
 
 def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
