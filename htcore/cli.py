@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -136,6 +137,40 @@ def predict(
                         "The model knows simulated scans only: on a real scan this is a demonstration, no estimate."
                     )
         _exit_if_refused(opened.quality)
+
+
+@app.command("predict-batch")
+def predict_batch(
+    cohort: Annotated[Path, typer.Option(help="CSV with scan_id and path; any cohort.csv will do.")],
+    out: Annotated[Path, typer.Option(help="Folder for predictions.csv; the same folder goes on where it stopped.")],
+    model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, tcp://…, instead.")] = None,
+    device: Annotated[Device, typer.Option()] = Device.cpu,
+) -> None:
+    """Score many studies; what cannot be read or is refused becomes a row and stops nothing."""
+    from htcore.batch import TABLE, score_many
+
+    with _errors(False):
+        try:
+            with _bar("scoring") as tell:
+                rows = score_many(
+                    cohort,
+                    out,
+                    model_id=model or Settings.from_environment().default_model,
+                    device=device.value,
+                    workers=workers,
+                    scheduler=scheduler,
+                    progress=tell,
+                )
+        except KeyboardInterrupt:
+            _messages.print("Stopped. What was scored is kept: the same command goes on from there.")
+            raise typer.Exit(_INTERRUPTED) from None
+        counts = Counter(row.status for row in rows)
+        typer.echo(
+            f"{counts['scored']} scored, {counts['refused']} refused, {counts['failed']} failed: "
+            f"{TABLE} in the given folder. {_NOTICE}"
+        )
 
 
 @app.command()

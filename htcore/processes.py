@@ -18,6 +18,7 @@ from htcore.errors import HtcoreError, UsageError
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
+_LOST = "A worker process was ended from outside, perhaps for lack of memory: call again with fewer workers."
 
 
 def in_processes(function: Callable[[_Task], _Result], tasks: Sequence[_Task], workers: int) -> Generator[_Result]:
@@ -41,12 +42,25 @@ def in_processes(function: Callable[[_Task], _Result], tasks: Sequence[_Task], w
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
-            message = (
-                "A worker process was ended from outside, perhaps for lack of memory: call again with fewer workers."
-            )
-            raise HtcoreError(message, code="worker_lost") from error
+            raise HtcoreError(_LOST, code="worker_lost") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_own_process(function: Callable[[_Task], _Result], task: _Task) -> _Result:
+    """``function`` of one task in a process that serves nothing else.
+
+    Raises
+    ------
+    HtcoreError
+        Code ``worker_lost``, if the process was ended from outside; and whatever ``function`` raises.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as pool:
+        try:
+            return pool.submit(function, task).result()
+        except BrokenProcessPool as error:
+            raise HtcoreError(_LOST, code="worker_lost") from error
 
 
 def end_with_parent() -> None:

@@ -21,7 +21,8 @@ LAYERS = (
     {"inference"},
     {"explain", "training"},
     {"services"},
-    {"serialise", "ui"},
+    {"batch", "serialise"},
+    {"ui"},
     {"cli"},
     {"__main__"},
 )
