@@ -97,9 +97,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(table: Path, tmp_path: Path) 
 
 
 def test_dask_workers_on_a_real_cluster_one_of_them_killed(table: Path, tmp_path: Path) -> None:
-    distributed = pytest.importorskip(
-        "distributed", reason="dask is not installed: predict-batch --scheduler not tried"
-    )
+    distributed = pytest.importorskip("distributed", reason="dask is not installed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
     ) as cluster:

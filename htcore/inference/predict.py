@@ -64,12 +64,21 @@ def run_networks(networks: Sequence[LesionGatedResNet], model_input: ModelInput)
 
 
 def _run(network: LesionGatedResNet, model_input: ModelInput) -> NetworkResult:
+    """The mean of the scan and its mirror image: which side an infarct lies on must not change its risk."""
     device = network.classifier.weight.device
+    own = torch.from_numpy(np.ascontiguousarray(model_input.channels)).to(device)  # (S, C, rows, columns)
     with torch.inference_mode():
-        output = network(torch.from_numpy(np.ascontiguousarray(model_input.channels)).unsqueeze(0).to(device))
-        lesion = torch.sigmoid(output.lesion_logits[0]).cpu().numpy() * model_input.brain
-        contributions = output.contributions[0].cpu().numpy()
-        logit, bias = float(output.logit[0]), float(output.bias)
+        # A difference between a pixel and its mirror is negated by the flip itself.
+        output = network(torch.stack([own, own.flip(-1)]))
+        lesion = _mirrored_mean(torch.sigmoid(output.lesion_logits)) * model_input.brain
+        contributions = _mirrored_mean(output.contributions)
+        logit, bias = float(output.logit.mean()), float(output.bias)
     if not (np.isfinite(logit) and np.isfinite(contributions).all() and np.isfinite(lesion).all()):
         raise BundleError("The network gave something that is no number: restore the model's folder or train it again.")
     return NetworkResult(logit, lesion.astype(np.float32), contributions.astype(np.float32), bias)
+
+
+def _mirrored_mean(pair: torch.Tensor) -> NDArray[np.float32]:
+    """(2, S, rows, columns) of a scan and its mirror image → their mean as the scan lies; (S, rows, columns)."""
+    mean: NDArray[np.float32] = ((pair[0] + pair[1].flip(-1)) / 2).float().cpu().numpy()
+    return mean

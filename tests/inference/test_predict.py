@@ -88,3 +88,14 @@ def test_of_several_networks_everything_is_the_mean_and_still_adds_up() -> None:
     np.testing.assert_allclose(found.lesion, sum(entry.lesion for entry in single) / 3, atol=1e-6)
     np.testing.assert_allclose(found.contributions, sum(e.contributions for e in single) / 3, atol=1e-6)
     assert float(found.contributions.sum(dtype=np.float64)) + found.bias == pytest.approx(found.logit, abs=1e-5)
+
+
+def test_a_mirrored_scan_has_the_same_risk_and_mirrored_maps(bundle: Bundle) -> None:
+    own = scan(2)
+    other = ModelInput(np.ascontiguousarray(own.channels[..., ::-1]), own.brain[..., ::-1], own.grid, ())
+    here, there = predict(bundle, own), predict(bundle, other)
+    assert here.logit == pytest.approx(there.logit, abs=1e-5)
+    np.testing.assert_allclose(here.contributions, there.contributions[..., ::-1], atol=1e-5)
+    np.testing.assert_allclose(here.lesion, there.lesion[..., ::-1], atol=1e-5)
+    # The map itself is not symmetric.
+    assert np.abs(here.contributions - here.contributions[..., ::-1]).max() > 1e-4
