@@ -28,9 +28,19 @@ SCHEMA = 2
 """1: one network; 2: several, whose logits are averaged. A bundle is written in the lowest that can hold it."""
 _WEIGHTS, _CONFIG, _CALIBRATION = "weights.safetensors", "config.json", "calibration.json"
 _VALIDATION, _LOG, _CARD, _HASHES = "validation.parquet", "training_log.csv", "card.md", "hashes.json"
-_CARD_VALUES = "card.json"
+_CARD_VALUES, _EMBEDDING = "card.json", "embedding.safetensors"
 FILES = (_WEIGHTS, _CONFIG, _CALIBRATION, _VALIDATION, _LOG, _CARD)
-"""What every bundle holds; ``card.json``, the card's numbers, came later and may be absent."""
+"""What every bundle holds."""
+OPTIONAL = (
+    _CARD_VALUES,
+    _EMBEDDING,
+    "explanation.json",
+    "robustness.json",
+    "baselines.csv",
+    "data_efficiency.csv",
+    "ablations.csv",
+)
+"""What it may hold on top: the card's numbers, the network's view of the validation scans, and measurements of it."""
 _RESTORE = "restore the model's folder from its source, or train it again"
 
 
@@ -84,6 +94,8 @@ class BundleContents:
         What the network was trained on, in a sentence for people.
     training : plain values of the training's parameters, for the record.
     card_values : what the card says as plain values for ``card.json``, or None.
+    embedding : float32, shape (rows of ``validation``, features)
+        What the classifiers see of each validation scan, or None.
     """
 
     networks: tuple[LesionGatedResNet, ...]
@@ -95,6 +107,7 @@ class BundleContents:
     simulated: bool
     training: dict[str, Any] = field(default_factory=dict)
     card_values: dict[str, Any] | None = None
+    embedding: NDArray[np.float32] | None = None
 
 
 class Bundle:
@@ -146,6 +159,25 @@ class Bundle:
         return _read_json(self.path / _CARD_VALUES) if (self.path / _CARD_VALUES).is_file() else None
 
     @property
+    def embedding(self) -> NDArray[np.float32] | None:
+        """As `BundleContents` has it."""
+        file = self.path / _EMBEDDING
+        return np.asarray(load_file(file)["embedding"].numpy(), dtype=np.float32) if file.is_file() else None
+
+    def measurement(self, name: str) -> bytes | None:
+        """An optional file's content; ``None`` where the bundle has none.
+
+        Raises
+        ------
+        UsageError
+            If ``name`` is none of ``OPTIONAL``.
+        """
+        if name not in OPTIONAL:
+            raise UsageError(f"a bundle may hold {', '.join(OPTIONAL)}, not what was asked for")
+        file = self.path / name
+        return file.read_bytes() if file.is_file() else None
+
+    @property
     def training(self) -> dict[str, Any]:
         """How it was trained, as `BundleContents` has it."""
         values = _read_json(self.path / _CONFIG).get("training")
@@ -184,6 +216,26 @@ def save_bundle(out: Path, contents: BundleContents) -> Bundle:
     return load_bundle(out)
 
 
+def add_measurement(path: Path, name: str, content: bytes) -> Bundle:
+    """Put one of the ``OPTIONAL`` files into a bundle that was verified first; its hash with it.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged or cannot be written.
+    """
+    load_bundle(path).measurement(name)
+    hashes = {**_read_json(path / _HASHES), name: hashlib.sha256(content).hexdigest()}
+    try:
+        for target, data in ((name, content), (_HASHES, json.dumps(hashes, indent=1).encode())):
+            partial = path / f"{target}.partial"
+            partial.write_bytes(data)
+            os.replace(partial, path / target)
+    except OSError as error:
+        raise BundleError("The model could not be written: free disk space or choose another folder.") from error
+    return load_bundle(path)
+
+
 def load_bundle(path: Path) -> Bundle:
     """Read and verify a bundle: every file's hash, the schema's and the transforms' version.
 
@@ -195,7 +247,7 @@ def load_bundle(path: Path) -> Bundle:
     if not (path / _HASHES).is_file():
         raise BundleError(f"There is no model in the given folder: {_RESTORE}.", code="bundle_missing")
     hashes = _read_json(path / _HASHES)
-    extra = (_CARD_VALUES,) if _CARD_VALUES in hashes or (path / _CARD_VALUES).exists() else ()
+    extra = tuple(name for name in OPTIONAL if name in hashes or (path / name).exists())
     for name in (*FILES, *extra):
         file = path / name
         if not file.is_file():
@@ -253,7 +305,12 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
     names: tuple[str, ...] = FILES
     if contents.card_values is not None:
         _write_text(folder / _CARD_VALUES, json.dumps(contents.card_values, indent=1, allow_nan=False))
-        names = (*FILES, _CARD_VALUES)
+        names = (*names, _CARD_VALUES)
+    if contents.embedding is not None:
+        if len(contents.embedding) != len(contents.validation):
+            raise ValueError("one embedding for each validation scan")
+        (folder / _EMBEDDING).write_bytes(save({"embedding": torch.from_numpy(contents.embedding).contiguous()}))
+        names = (*names, _EMBEDDING)
     _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in names}, indent=1))
 
 

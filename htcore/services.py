@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from htcore.errors import BundleError, HtcoreError, RefusedError
 from htcore.settings import Settings
-from htcore.types import Assessment, Finding, QualityReport, StudyReceipt, Volume
+from htcore.types import Assessment, Familiarity, Finding, QualityReport, StudyReceipt, Volume
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,7 @@ def _score(
     from htcore import transforms
     from htcore.explain import explain
     from htcore.inference import choose_device, estimate_risk, predict
+    from htcore.inference.familiarity import familiarity
 
     clock.begin("preparing")
     try:
@@ -124,11 +125,25 @@ def _score(
     place = choose_device(device)
     result = predict(bundle, model_input, place)
     risk = estimate_risk(bundle.calibration, result.logit)
+    known = familiarity(bundle, result.embedding)
+    report = QualityReport((*report.findings, *_unfamiliar(known)))
     clock.begin("explaining")
     evidence = explain(result, model_input, volume)
-    return Assessment(
-        volume, receipt, report, risk, evidence, bundle.identity, device=_device_name(place.type), timing_ms=clock.end()
+    device_name = _device_name(place.type)
+    return Assessment(volume, receipt, report, risk, evidence, bundle.identity, known, device_name, clock.end())
+
+
+def _unfamiliar(known: Familiarity | None) -> tuple[Finding, ...]:
+    """A warning where the network sees the scan as unlike those it was measured on."""
+    from htcore.inference.familiarity import UNFAMILIAR
+
+    if known is None or known.farther_than < UNFAMILIAR:
+        return ()
+    message = (
+        f"To the network this scan looks less usual than {known.farther_than:.0%} of the scans it was measured on: "
+        "how often it is right on such a scan is not known."
     )
+    return (Finding("unfamiliar", "warn", message),)
 
 
 def load_bundle_by_id(model_id: str, settings: Settings | None = None) -> Bundle:

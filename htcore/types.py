@@ -297,6 +297,30 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class NearCase:
+    """A scan of the validation set that the network sees as like this one; ``scan_id`` is the bundle's own number."""
+
+    scan_id: str
+    ht: bool
+    probability: float
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """How this scan compares with the validation set in the network's eyes.
+
+    Attributes
+    ----------
+    farther_than : float
+        Share of the validation scans, 0–1, that lie closer to the middle of them all than this scan.
+    nearest : the most alike, nearest first.
+    """
+
+    farther_than: float
+    nearest: tuple[NearCase, ...]
+
+
+@dataclass(frozen=True)
 class ModelIdentity:
     """Which model spoke."""
 
@@ -310,7 +334,8 @@ class ModelIdentity:
 class Assessment:
     """Everything known about one study: the one value that page, command line and report take.
 
-    ``risk``, ``evidence`` and ``model`` are ``None`` when quality refused the scan.
+    ``risk``, ``evidence`` and ``model`` are ``None`` when quality refused the scan; ``familiarity`` also where the model
+    brings no embedding of its validation scans.
     """
 
     volume: Volume
@@ -319,5 +344,6 @@ class Assessment:
     risk: RiskEstimate | None = None
     evidence: Evidence | None = None
     model: ModelIdentity | None = None
+    familiarity: Familiarity | None = None
     device: str = "cpu"
     timing_ms: dict[str, float] = field(default_factory=dict)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from htcore import bundle as bundles
-from htcore.bundle import FILES, BundleContents, Calibration, list_bundles, load_bundle, save_bundle
+from htcore.bundle import FILES, BundleContents, Calibration, add_measurement, list_bundles, load_bundle, save_bundle
 from htcore.errors import BundleError, UsageError
 from htcore.networks import NetworkConfig, build
 
@@ -202,3 +202,19 @@ def test_numbers_that_json_cannot_hold_do_not_leave_half_a_bundle(tmp_path: Path
 def test_calibration_probability_by_hand() -> None:
     # 1.2 · 1 − 0.1 = 1.1, expit 0.7502601.
     assert CALIBRATION.probability(np.array([1.0]))[0] == pytest.approx(0.7502601, abs=1e-6)
+
+
+def test_a_measurement_is_added_with_its_hash(tmp_path: Path) -> None:
+    saved = save_bundle(tmp_path / "m", contents())
+    assert saved.measurement("ablations.csv") is None
+    added = add_measurement(saved.path, "ablations.csv", b"a,b\n1,2\n")
+    assert added.measurement("ablations.csv") == b"a,b\n1,2\n"
+    (saved.path / "ablations.csv").write_bytes(b"a,b\n1,3\n")
+    with pytest.raises(BundleError, match="ablations.csv"):
+        load_bundle(saved.path)
+
+
+def test_only_known_measurements_are_kept(tmp_path: Path) -> None:
+    saved = save_bundle(tmp_path / "m", contents())
+    with pytest.raises(UsageError):
+        add_measurement(saved.path, "../elsewhere.csv", b"")

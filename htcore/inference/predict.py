@@ -27,12 +27,15 @@ class NetworkResult:
         Probability of acute infarct, 0 outside the brain.
     contributions : float32, shape (slices, rows / 2, columns / 2)
         Share of the logit of each 2 x 2 block of the grid.
+    embedding : float32, shape (networks * features,)
+        What the classifiers see, one network after the other.
     """
 
     logit: float
     lesion: NDArray[np.float32]
     contributions: NDArray[np.float32]
     bias: float
+    embedding: NDArray[np.float32]
 
 
 def predict(bundle: Bundle, model_input: ModelInput, device: torch.device | None = None) -> NetworkResult:
@@ -60,6 +63,7 @@ def run_networks(networks: Sequence[LesionGatedResNet], model_input: ModelInput)
         lesion=np.mean([result.lesion for result in results], axis=0, dtype=np.float32),
         contributions=np.mean([result.contributions for result in results], axis=0, dtype=np.float32),
         bias=float(np.mean([result.bias for result in results])),
+        embedding=np.concatenate([result.embedding for result in results]),
     )
 
 
@@ -73,9 +77,10 @@ def _run(network: LesionGatedResNet, model_input: ModelInput) -> NetworkResult:
         lesion = _mirrored_mean(torch.sigmoid(output.lesion_logits)) * model_input.brain
         contributions = _mirrored_mean(output.contributions)
         logit, bias = float(output.logit.mean()), float(output.bias)
+        embedding: NDArray[np.float32] = output.pooled.mean(dim=0).float().cpu().numpy()
     if not (np.isfinite(logit) and np.isfinite(contributions).all() and np.isfinite(lesion).all()):
         raise BundleError("The network gave something that is no number: restore the model's folder or train it again.")
-    return NetworkResult(logit, lesion.astype(np.float32), contributions.astype(np.float32), bias)
+    return NetworkResult(logit, lesion.astype(np.float32), contributions.astype(np.float32), bias, embedding)
 
 
 def _mirrored_mean(pair: torch.Tensor) -> NDArray[np.float32]:

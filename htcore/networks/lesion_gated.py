@@ -83,6 +83,8 @@ class NetworkOutput(NamedTuple):
         The classifier's constant.
     factors : (B, factors) or None
         Auxiliary regression, standardised.
+    pooled : (B, pools * feature_width)
+        What the classifier sees.
     """
 
     logit: Tensor
@@ -90,6 +92,7 @@ class NetworkOutput(NamedTuple):
     contributions: Tensor
     bias: Tensor
     factors: Tensor | None
+    pooled: Tensor
 
 
 class ResidualBlock(nn.Module):
@@ -223,7 +226,8 @@ class LesionGatedResNet(nn.Module):
         shares = voxels @ weight.transpose(1, 2)  # (B, V, K)
         contributions = (pools.flatten(2) * shares.transpose(1, 2)).sum(dim=1).reshape(features.shape[:4])
         factors = self.factors(pooled.flatten(1)) if self.factors is not None else None
-        return NetworkOutput(logit, lesion_logits, contributions, self.classifier.bias.squeeze(), factors)
+        bias = self.classifier.bias.squeeze()
+        return NetworkOutput(logit, lesion_logits, contributions, bias, factors, pooled.flatten(1))
 
 
 def build(config: NetworkConfig) -> LesionGatedResNet:

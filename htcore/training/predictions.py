@@ -19,29 +19,36 @@ _TRUTH = ("p_ht", "p_ht_image", "lesion_volume_ml", "lesion_side", "territory", 
 Array = NDArray[np.float64]
 
 
-def predict_scans(networks: Sequence[LesionGatedResNet], scans: Sequence[PreparedScan], part: str) -> pd.DataFrame:
+def predict_scans(
+    networks: Sequence[LesionGatedResNet], scans: Sequence[PreparedScan], part: str
+) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """One row a scan: who, outcome, mean logit, lesion volume at a cut-off of 0.5, and what the cohort tells.
 
-    Columns
+    Returns
     -------
-    patient_id, scan_id, part, ht, logit, predicted_lesion_ml, thickness_mm, and covariates and truth where known.
+    table
+        patient_id, scan_id, part, ht, logit, predicted_lesion_ml, thickness_mm, and covariates and truth where known.
+    embedding : float32, shape (scans, features)
     """
-    return pd.DataFrame([_row(networks, entry, part) for entry in scans])
-
-
-def _row(networks: Sequence[LesionGatedResNet], entry: PreparedScan, part: str) -> dict[str, float | str]:
-    scan, model_input = entry.scan, entry.model_input()
-    result = run_networks(networks, model_input)
-    return {
-        "patient_id": scan.patient_id,
-        "scan_id": scan.scan_id,
-        "part": part,
-        "ht": int(scan.ht),
-        "logit": result.logit,
-        "predicted_lesion_ml": float((result.lesion >= 0.5).sum() * model_input.grid.voxel_ml),
-        "thickness_mm": entry.thickness_mm,
-        **{column: scan.values[column] for column in (*COVARIATES, *_TRUTH) if column in scan.values},
-    }
+    rows, embedding = [], []
+    for entry in scans:
+        model_input = entry.model_input()
+        result = run_networks(networks, model_input)
+        scan, lesion_ml = entry.scan, float((result.lesion >= 0.5).sum() * model_input.grid.voxel_ml)
+        rows.append(
+            {
+                "patient_id": scan.patient_id,
+                "scan_id": scan.scan_id,
+                "part": part,
+                "ht": int(scan.ht),
+                "logit": result.logit,
+                "predicted_lesion_ml": lesion_ml,
+                "thickness_mm": entry.thickness_mm,
+                **{column: scan.values[column] for column in (*COVARIATES, *_TRUTH) if column in scan.values},
+            }
+        )
+        embedding.append(result.embedding)
+    return pd.DataFrame(rows), np.stack(embedding)
 
 
 def cross_fitted(logits: Array, labels: Array, folds: NDArray[np.int64]) -> Array:

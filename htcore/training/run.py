@@ -186,7 +186,9 @@ def _contents(
     several = len(networks) > 1
     held_out = pd.concat(
         [
-            predict_scans([network], member.held_out, "out-of-fold" if several else "calibration").assign(fold=number)
+            predict_scans([network], member.held_out, "out-of-fold" if several else "calibration")[0].assign(
+                fold=number
+            )
             for number, (network, member) in enumerate(zip(networks, parts.members, strict=True))
         ],
         ignore_index=True,
@@ -194,8 +196,9 @@ def _contents(
     logits, labels = held_out["logit"].to_numpy(np.float64), held_out["ht"].to_numpy(np.float64)
     rng = np.random.default_rng((parameters.loop.seed, 104_729))
     curve = fit_calibration(logits, labels, held_out["patient_id"].tolist(), rng)
+    embedding = None
     if parts.validation:
-        table = predict_scans(networks, parts.validation, "validation")
+        table, embedding = predict_scans(networks, parts.validation, "validation")
         probability = curve.probability(table["logit"].to_numpy(np.float64))
     else:
         table = held_out.drop(columns="fold")
@@ -208,7 +211,7 @@ def _contents(
     text, record = _training_data(parts, start), _record(fitted, parts, parameters, start)
     card = card_values(name, text, parts.simulated, record, curve, table)
     return BundleContents(
-        networks, curve, table, render(card), _logs(fitted), text, parts.simulated, record, card_values=card
+        networks, curve, table, render(card), _logs(fitted), text, parts.simulated, record, card, embedding
     )
 
 

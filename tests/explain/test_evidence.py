@@ -32,7 +32,7 @@ def example(seed: int = 0) -> tuple[NetworkResult, ModelInput]:
     lesion = np.zeros(SHAPE, dtype=np.float32)
     lesion[15:18, 20:24, 28:32] = 0.9
     logit = float(contributions.astype(np.float64).sum()) - 0.3
-    result = NetworkResult(logit, lesion, contributions, -0.3)
+    result = NetworkResult(logit, lesion, contributions, -0.3, np.zeros(0, np.float32))
     return result, ModelInput(np.zeros((30, 6, 48, 40), np.float32), brain, grid(), ())
 
 

@@ -95,7 +95,9 @@ def test_a_mirrored_scan_has_the_same_risk_and_mirrored_maps(bundle: Bundle) -> 
     other = ModelInput(np.ascontiguousarray(own.channels[..., ::-1]), own.brain[..., ::-1], own.grid, ())
     here, there = predict(bundle, own), predict(bundle, other)
     assert here.logit == pytest.approx(there.logit, abs=1e-5)
-    np.testing.assert_allclose(here.contributions, there.contributions[..., ::-1], atol=1e-5)
+    largest = float(np.abs(here.contributions).max())
+    np.testing.assert_allclose(here.contributions, there.contributions[..., ::-1], atol=1e-3 * largest)
     np.testing.assert_allclose(here.lesion, there.lesion[..., ::-1], atol=1e-5)
-    # The map itself is not symmetric.
-    assert np.abs(here.contributions - here.contributions[..., ::-1]).max() > 1e-4
+    np.testing.assert_allclose(here.embedding, there.embedding, atol=1e-5)
+    # The maps themselves are not symmetric.
+    assert np.abs(here.contributions - here.contributions[..., ::-1]).max() > 0.05 * largest

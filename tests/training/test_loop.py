@@ -198,7 +198,9 @@ def test_balanced_weights_give_both_classes_the_same_say() -> None:
 def test_class_weights_count_in_the_classification_loss() -> None:
     batch = Batch(BlobSource(4), np.arange(4))
     batch.labels = torch.tensor([1.0, 0.0, 0.0, 0.0])
-    output = NetworkOutput(torch.zeros(4), torch.zeros(4, 4, 16, 16), torch.zeros(0), torch.zeros(()), None)
+    output = NetworkOutput(
+        torch.zeros(4), torch.zeros(4, 4, 16, 16), torch.zeros(0), torch.zeros(()), None, torch.zeros(0)
+    )
     even = losses(output, batch, 0.0).classification
     first = losses(output, batch, 0.0, (0.0, 4.0)).classification
     assert float(even) == pytest.approx(np.log(2)) and float(first) == pytest.approx(np.log(2))
