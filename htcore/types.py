@@ -334,8 +334,8 @@ class ModelIdentity:
 class Assessment:
     """Everything known about one study: the one value that page, command line and report take.
 
-    ``risk``, ``evidence`` and ``model`` are ``None`` when quality refused the scan; ``familiarity`` also where the model
-    brings no embedding of its validation scans.
+    ``risk``, ``evidence`` and ``model`` are ``None`` when quality refused the scan; ``familiarity`` also where the
+    model brings no embedding of its validation scans.
     """
 
     volume: Volume
