@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import socket
 import sys
 import traceback
 from collections import Counter
@@ -19,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from htcore import serialise
-from htcore.errors import HtcoreError
+from htcore.errors import HtcoreError, UsageError
 from htcore.settings import Settings
 from htcore.types import SURE, QualityReport, Volume
 from htcore.ui.words import finding_sentence
@@ -317,7 +319,8 @@ def evaluate(
                 f"best possible from the image (simulator's truth, first scans): AUC {ceiling.image_auc:.3f}; "
                 f"the model on the same scans {ceiling.model_auc:.3f}, {share:.3f} of it"
             )
-        typer.echo(f"left out: {len(done.refused)} scans")
+        if cohort is not None:
+            typer.echo(f"left out: {len(done.refused)} scans")
         typer.echo(f"model {bundle.identity.id}, trained on {bundle.identity.training_data}. {_NOTICE}")
 
 
@@ -347,11 +350,29 @@ def serve(
     with _errors(False):
         settings = Settings.from_environment()
         address, number = host or settings.host, settings.port if port is None else port
+        _check_free(address, number)
         typer.echo(f"Dashboard at http://{address}:{number} (stop it with Ctrl+C). {_NOTICE}", err=True)
         os.chdir(Path(__file__).resolve().parent.parent)
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
         # This process becomes the server: whoever stops it stops the server, and no child is left behind.
         os.execv(sys.executable, [*command, "--server.address", address, "--server.port", str(number)])
+
+
+def _check_free(address: str, port: int) -> None:
+    """Say before the start what the server would say in its own words."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        remedy = (
+            f"Port {port} is taken, perhaps by a dashboard that runs already: give another one with --port."
+            if taken
+            else "The dashboard cannot listen there: give an address of this machine with --host and a free --port."
+        )
+        raise UsageError(remedy, code="port_taken" if taken else "address") from error
 
 
 @contextmanager

@@ -159,7 +159,11 @@ def load_bundle_by_id(model_id: str, settings: Settings | None = None) -> Bundle
     settings = settings or Settings.from_environment()
     if not model_id or Path(model_id).name != model_id or model_id.startswith("."):
         raise BundleError("A model is named by its folder's name alone: choose one of the list.", code="bundle_missing")
-    return load_bundle(settings.models_dir / model_id)
+    folder = settings.models_dir / model_id
+    if not folder.is_dir():
+        known = ", ".join(list_models(settings)) or "none is installed"
+        raise BundleError(f"There is no model of that id. Installed: {known}.", code="bundle_missing")
+    return load_bundle(folder)
 
 
 def list_models(settings: Settings | None = None) -> tuple[str, ...]:

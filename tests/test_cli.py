@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import nibabel
@@ -191,3 +192,30 @@ def test_exit_codes_reach_the_shell(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as left:
         program(["inspect", str(EXAMPLE)])
     assert left.value.code == 0
+
+
+def test_serve_says_that_its_port_is_taken() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        result = run("serve", "--port", other.getsockname()[1])
+    assert result.exit_code == 2 and "--port" in result.output
+    assert "Dashboard at" not in result.output
+
+
+def test_serve_refuses_an_address_of_another_machine() -> None:
+    result = run("serve", "--host", "192.0.2.1", "--port", 0)  # RFC 5737: no machine has it
+    assert result.exit_code == 2 and "--host" in result.output
+
+
+def test_an_unknown_model_names_those_that_are_there() -> None:
+    result = run("evaluate", "--model", "nowhere")
+    assert result.exit_code == 3 and "Installed: small." in result.output
+
+
+def test_predict_batch_counts_what_became_of_the_studies(tmp_path: Path) -> None:
+    (tmp_path / "no-scan.txt").write_text("nothing")
+    (tmp_path / "cohort.csv").write_text(f"scan_id,path\nA,{EXAMPLE.resolve()}\nB,no-scan.txt\n")
+    result = run("predict-batch", "--cohort", tmp_path / "cohort.csv", "--out", tmp_path / "out")
+    assert result.exit_code == 0 and "1 scored, 0 refused, 1 failed" in result.stdout
+    assert (tmp_path / "out" / "predictions.csv").exists()
