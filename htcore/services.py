@@ -111,7 +111,7 @@ def _score(
     volume: Volume, receipt: StudyReceipt, report: QualityReport, bundle: Bundle, device: str, clock: _Clock
 ) -> Assessment:
     from htcore import transforms
-    from htcore.explain import explain
+    from htcore.explain import explain, region_contributions
     from htcore.inference import choose_device, estimate_risk, predict
 
     clock.begin("preparing")
@@ -125,7 +125,8 @@ def _score(
     result = predict(bundle, model_input, place)
     risk = estimate_risk(bundle.calibration, result.logit)
     clock.begin("explaining")
-    evidence = explain(result, model_input, volume)
+    regions = region_contributions(bundle.networks(place), model_input, bundle.calibration)
+    evidence = explain(result, model_input, volume, regions)
     return Assessment(
         volume, receipt, report, risk, evidence, bundle.identity, device=_device_name(place.type), timing_ms=clock.end()
     )
