@@ -78,7 +78,7 @@ def score_one(task: Task) -> Row:
     try:
         if task.threads is not None:
             torch.set_num_threads(task.threads)
-        opened = services.assess(Path(task.path), model_id=task.model_id, device=task.device)
+        opened = services.assess(Path(task.path), model_id=task.model_id, device=task.device, regions=False)
     except HtcoreError as error:
         return _not_scored(task, "failed", error.code, str(error))
     except Exception:  # noqa: BLE001 - one study must not stop the others, and the text may name a file

@@ -104,6 +104,7 @@ def evidence_json(evidence: Evidence) -> dict[str, Any]:
         "regions": [asdict(entry) for entry in evidence.regions],
         "lesion": asdict(evidence.lesion),
         "bias": evidence.bias,
+        "sides_disagree": evidence.sides_disagree,
     }
 
 

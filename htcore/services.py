@@ -73,6 +73,7 @@ def assess(
     device: str = "auto",
     progress: Progress | None = None,
     settings: Settings | None = None,
+    regions: bool = True,
 ) -> Assessment:
     """Read, check, score and explain one study.
 
@@ -82,6 +83,8 @@ def assess(
     model_id : str, optional
         A bundle of ``settings.models_dir``; the default model where neither this nor ``bundle`` is given.
     device : ``auto``, ``cpu``, ``cuda`` or ``mps``
+    regions
+        Whether the brain regions' contributions are worked out too: the longest part of it.
 
     Returns
     -------
@@ -104,15 +107,21 @@ def assess(
     if report.verdict == "refuse":
         return Assessment(volume, receipt, report, timing_ms=clock.end())
     chosen = bundle or load_bundle_by_id(model_id or settings.default_model, settings)
-    return _score(volume, receipt, report, chosen, device, clock)
+    return _score(volume, receipt, report, chosen, device, clock, regions)
 
 
 def _score(
-    volume: Volume, receipt: StudyReceipt, report: QualityReport, bundle: Bundle, device: str, clock: _Clock
+    volume: Volume,
+    receipt: StudyReceipt,
+    report: QualityReport,
+    bundle: Bundle,
+    device: str,
+    clock: _Clock,
+    with_regions: bool,
 ) -> Assessment:
     from htcore import transforms
-    from htcore.explain import explain
-    from htcore.inference import choose_device, estimate_risk, predict
+    from htcore.explain import explain, region_contributions
+    from htcore.inference import choose_device, estimate_risk, predict_or_fall_back
     from htcore.inference.familiarity import familiarity
 
     clock.begin("preparing")
@@ -122,13 +131,13 @@ def _score(
         refusal = QualityReport((*report.findings, Finding(error.code, "refuse", str(error))))
         return Assessment(volume, receipt, refusal, timing_ms=clock.end())
     clock.begin("network")
-    place = choose_device(device)
-    result = predict(bundle, model_input, place)
+    result, place, fallen = predict_or_fall_back(bundle, model_input, choose_device(device))
     risk = estimate_risk(bundle.calibration, result.logit)
     known = familiarity(bundle, result.embedding)
-    report = QualityReport((*report.findings, *_unfamiliar(known)))
+    report = QualityReport((*report.findings, *fallen, *_unfamiliar(known)))
     clock.begin("explaining")
-    evidence = explain(result, model_input, volume)
+    regions = region_contributions(bundle.networks(place), model_input, bundle.calibration) if with_regions else ()
+    evidence = explain(result, model_input, volume, regions)
     device_name = _device_name(place.type)
     return Assessment(volume, receipt, report, risk, evidence, bundle.identity, known, device_name, clock.end())
 
@@ -202,7 +211,7 @@ def evaluate_cohort(
     rows, refused = [], []
     for number, scan in enumerate(scans):
         try:
-            opened = assess(scan.path, bundle=bundle, device=device)
+            opened = assess(scan.path, bundle=bundle, device=device, regions=False)
         except HtcoreError as error:
             refused.append(RefusedScan(scan.scan_id, error.code, str(error)))
         else:

@@ -258,11 +258,16 @@ class SliceContribution:
 
 @dataclass(frozen=True)
 class RegionContribution:
-    """What one side's brain region adds to the logit."""
+    """What one side's brain region adds to the logit, against the tissue of its mirror image.
+
+    ``probability_if_mirrored`` is the calibrated risk of the same scan where this region alone looks like its
+    counterpart on the other side.
+    """
 
     name: str
     side: Side
     contribution: float
+    probability_if_mirrored: float | None = None
 
 
 @dataclass(frozen=True)
@@ -285,6 +290,8 @@ class Evidence:
     lesion_map : float32, shape of the grid
         Probability of acute infarct, 0–1.
     slices : contributions of the original slices; with ``bias`` they add up to the logit.
+    regions : those of a side add up to the logit less that of a head whose side looks like the other one.
+    sides_disagree : the class map's evidence and the lesion lie on different sides of the head.
     """
 
     grid: CanonicalGrid
@@ -294,6 +301,7 @@ class Evidence:
     regions: tuple[RegionContribution, ...]
     lesion: LesionMeasure
     bias: float
+    sides_disagree: bool = False
 
 
 @dataclass(frozen=True)

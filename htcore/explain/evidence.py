@@ -7,16 +7,28 @@ from numpy.typing import NDArray
 
 from htcore.errors import BundleError
 from htcore.inference.predict import NetworkResult
-from htcore.types import CanonicalGrid, Evidence, LesionMeasure, ModelInput, Side, SliceContribution, Volume
+from htcore.types import (
+    CanonicalGrid,
+    Evidence,
+    LesionMeasure,
+    ModelInput,
+    RegionContribution,
+    Side,
+    SliceContribution,
+    Volume,
+)
 
 LESION_CUTOFF = 0.5
-_MIDLINE_SHARE = 0.1  # halves that differ by less than this share of the lesion are no side
+_MIDLINE_SHARE = 0.1  # halves that differ by no more than this share of the whole are no side
 
 
-def explain(result: NetworkResult, model_input: ModelInput, volume: Volume) -> Evidence:
+def explain(
+    result: NetworkResult, model_input: ModelInput, volume: Volume, regions: tuple[RegionContribution, ...] = ()
+) -> Evidence:
     """Maps on the canonical grid, each original slice's share of the logit, and the lesion's measure.
 
-    The slices' contributions and the bias add up to the logit. Regions are empty: naming them needs an atlas.
+    The slices' contributions and the bias add up to the logit. ``regions`` are those of
+    `htcore.explain.shapley.region_contributions`, which ask the network again.
 
     Raises
     ------
@@ -27,14 +39,16 @@ def explain(result: NetworkResult, model_input: ModelInput, volume: Volume) -> E
     total = float(share.sum()) + result.bias
     if abs(total - result.logit) > 1e-3 * max(1.0, abs(result.logit)):
         raise BundleError("The model's explanation does not add up to its score: restore the model's folder.")
+    lesion = measure_lesion(result.lesion, model_input.brain, model_input.grid)
     return Evidence(
         grid=model_input.grid,
         class_map=(share / model_input.grid.voxel_ml).astype(np.float32),
         lesion_map=result.lesion,
         slices=slice_contributions(share, model_input.grid, volume),
-        regions=(),
-        lesion=measure_lesion(result.lesion, model_input.brain, model_input.grid),
+        regions=regions,
+        lesion=lesion,
         bias=result.bias,
+        sides_disagree={lesion.side, _side(np.maximum(share, 0.0))} == {"left", "right"},
     )
 
 
@@ -89,10 +103,10 @@ def measure_lesion(lesion: NDArray[np.float32], brain: NDArray[np.bool_], grid: 
     return LesionMeasure(volume_ml, _side(found), _peak_mm(np.where(found, lesion, 0.0), grid))
 
 
-def _side(found: NDArray[np.bool_]) -> Side:
-    half = found.shape[2] // 2
-    right, left = int(found[:, :, :half].sum()), int(found[:, :, -half:].sum())  # columns run to the patient's left
-    if abs(left - right) < _MIDLINE_SHARE * (left + right):
+def _side(amount: NDArray[np.bool_] | NDArray[np.float64]) -> Side:
+    half = amount.shape[2] // 2
+    right, left = float(amount[:, :, :half].sum()), float(amount[:, :, -half:].sum())  # columns to the patient's left
+    if abs(left - right) <= _MIDLINE_SHARE * (left + right):
         return "midline"
     return "left" if left > right else "right"
 

@@ -2,7 +2,7 @@
 
 from htcore.inference.calibrate import estimate_risk, fit_calibration
 from htcore.inference.device import choose_device
-from htcore.inference.predict import NetworkResult, predict
+from htcore.inference.predict import NetworkResult, predict, predict_or_fall_back
 
 __all__ = [
     "NetworkResult",
@@ -10,4 +10,5 @@ __all__ = [
     "estimate_risk",
     "fit_calibration",
     "predict",
+    "predict_or_fall_back",
 ]

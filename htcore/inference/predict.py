@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from htcore.bundle import Bundle
 from htcore.errors import BundleError
 from htcore.networks import LesionGatedResNet
-from htcore.types import ModelInput
+from htcore.types import Finding, ModelInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,25 @@ def predict(bundle: Bundle, model_input: ModelInput, device: torch.device | None
         If the network gives something that is no number.
     """
     return run_networks(bundle.networks(device or torch.device("cpu")), model_input)
+
+
+def predict_or_fall_back(
+    bundle: Bundle, model_input: ModelInput, device: torch.device
+) -> tuple[NetworkResult, torch.device, tuple[Finding, ...]]:
+    """As `predict`; on the CPU, with a finding that says so, where a graphics card fails or has no memory left.
+
+    Returns
+    -------
+    result, the device that gave it, findings
+    """
+    try:
+        return predict(bundle, model_input, device), device, ()
+    except RuntimeError:  # torch's errors of memory and driver; its own text may be long and says nothing to a reader
+        if device.type == "cpu":
+            raise
+    message = "The graphics card failed or had no memory left, so the network ran on the CPU: the result is the same."
+    cpu = torch.device("cpu")
+    return predict(bundle, model_input, cpu), cpu, (Finding("device_failed", "info", message),)
 
 
 def run_networks(networks: Sequence[LesionGatedResNet], model_input: ModelInput) -> NetworkResult:

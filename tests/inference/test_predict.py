@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import torch
 
 from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
 from htcore.errors import BundleError, UsageError
-from htcore.inference import choose_device, predict
+from htcore.inference import choose_device, predict, predict_or_fall_back
 from htcore.inference.predict import run_networks
 from htcore.networks import NetworkConfig, build
 from htcore.types import CanonicalGrid, ModelInput
@@ -101,3 +102,40 @@ def test_a_mirrored_scan_has_the_same_risk_and_mirrored_maps(bundle: Bundle) -> 
     np.testing.assert_allclose(here.embedding, there.embedding, atol=1e-5)
     # The maps themselves are not symmetric.
     assert np.abs(here.contributions - here.contributions[..., ::-1]).max() > 0.05 * largest
+
+
+class _Failing:
+    """A bundle whose networks cannot be used on any device but those given."""
+
+    def __init__(self, bundle: Bundle, works: set[str]) -> None:
+        self.bundle, self.works, self.asked = bundle, works, list[str]()
+
+    def networks(self, device: torch.device) -> tuple[torch.nn.Module, ...]:
+        self.asked.append(device.type)
+        if device.type not in self.works:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.bundle.networks(device)
+
+
+def test_a_failing_card_gives_way_to_the_cpu_and_says_so(bundle: Bundle) -> None:
+    failing = _Failing(bundle, {"cpu"})
+    result, device, findings = predict_or_fall_back(cast("Bundle", failing), scan(3), torch.device("cuda"))
+    assert failing.asked == ["cuda", "cpu"] and device.type == "cpu"
+    assert [finding.code for finding in findings] == ["device_failed"]
+    assert result.logit == predict(bundle, scan(3)).logit
+
+
+def test_a_failing_cpu_is_not_tried_twice(bundle: Bundle) -> None:
+    failing = _Failing(bundle, set())
+    with pytest.raises(RuntimeError):
+        predict_or_fall_back(cast("Bundle", failing), scan(3), torch.device("cpu"))
+    assert failing.asked == ["cpu"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card here: equality with the CPU is not tried")
+def test_a_card_gives_what_the_cpu_gives(bundle: Bundle) -> None:
+    on_card, device, _ = predict_or_fall_back(bundle, scan(4), torch.device("cuda"))
+    assert device.type == "cuda"
+    assert 1 / (1 + np.exp(-on_card.logit)) == pytest.approx(
+        1 / (1 + np.exp(-predict(bundle, scan(4)).logit)), abs=1e-3
+    )

@@ -1,0 +1,191 @@
+"""What each region adds to the logit: Shapley values of a game in which an absent region looks like its mirror image.
+
+Two games, one a side. Players are the regions of that side; the value of a coalition is the logit of the scan in which
+the regions outside it carry the tissue of the other side, mirrored. The other side stays as it is. So a side's
+contributions add up to the logit of the scan less that of a head made of the other half and its mirror image.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from htcore.bundle import Calibration
+from htcore.explain.regions import REGIONS, region_labels
+from htcore.types import FloatArray, ModelInput, RegionContribution
+
+Masks = NDArray[np.bool_]
+Value = Callable[[Masks], FloatArray]
+"""Coalitions, bool (n, players), to their values (n,)."""
+
+_DIFFERENCE_CHANNEL = 4
+_MARGIN = 3
+"""Slices beyond the brain that its features see: three mixings, each of the slices next to one."""
+_BATCH = 4
+_SEED = 20000
+_GLOBAL_RANDOM = threading.Lock()
+
+
+def region_contributions(
+    networks: Sequence[nn.Module], model_input: ModelInput, calibration: Calibration, pairs: int | None = None
+) -> tuple[RegionContribution, ...]:
+    """Both sides' regions that hold brain, in the order of ``REGIONS``, left before right.
+
+    Parameters
+    ----------
+    networks
+        On their device, in evaluation mode; the game is played with their mean logit.
+    pairs : int, optional
+        Orders of the players drawn a side, each played forwards and backwards; two for one network, one for several.
+    """
+    labels = region_labels(model_input.brain, model_input.grid)
+    drawn = pairs or (2 if len(networks) == 1 else 1)
+    found: dict[tuple[int, str], RegionContribution] = {}
+    for side in ("left", "right"):
+        game = MirrorGame.of(networks, model_input, labels, side)
+        values = _Remembered(game.value)
+        contributions = shapley_values(values, len(game.players), drawn)
+        alone = values(~np.eye(len(game.players), dtype=np.bool_))
+        risks = calibration.probability(alone)
+        for player, contribution, risk in zip(game.players, contributions, risks, strict=True):
+            found[player, side] = RegionContribution(REGIONS[player], side, float(contribution), float(risk))
+    return tuple(found[key] for key in sorted(found))
+
+
+def shapley_values(value: Value, players: int, pairs: int) -> FloatArray:
+    """Shapley values by ``pairs`` random orders, each played forwards and backwards (shap's permutation explainer).
+
+    They add up to ``value(all) - value(none)`` up to rounding, whatever the number of pairs; one pair is exact where
+    players interact by twos at most (Mitchell et al., JMLR 2022, arXiv 2104.12199).
+
+    Returns
+    -------
+    float64, shape (players,)
+    """
+    if players == 0:
+        return np.zeros(0)
+    wanted: list[Masks] = []
+
+    def listen(masks: Masks) -> FloatArray:
+        wanted.append(np.array(masks, dtype=np.bool_))
+        return np.zeros(len(masks))
+
+    # The orders do not depend on the values: first listen which coalitions are asked for, then run them together.
+    _permutation(listen, players, pairs)
+    asked = np.unique(np.concatenate(wanted), axis=0)
+    known = dict(zip((row.tobytes() for row in asked), value(asked), strict=True))
+    return _permutation(
+        lambda masks: np.array([known[np.array(row, dtype=np.bool_).tobytes()] for row in masks]), players, pairs
+    )
+
+
+def _permutation(value: Value, players: int, pairs: int) -> FloatArray:
+    import shap  # takes seconds
+
+    # shap seeds numpy's global generator: it is put back, and no two threads of ours may draw from it at once.
+    with _GLOBAL_RANDOM:
+        state = np.random.get_state()
+        try:
+            explainer: Any = shap.explainers.Permutation(value, _keep_mask, seed=_SEED)
+            found = explainer(np.ones((1, players)), max_evals=pairs * (2 * players + 1), silent=True)
+        finally:
+            np.random.set_state(state)
+    return np.asarray(found.values[0], dtype=np.float64)
+
+
+def _keep_mask(mask: Masks, row: FloatArray) -> tuple[Masks]:
+    """The coalition itself is what the game sees."""
+    return (np.asarray(mask, dtype=np.bool_)[None],)
+
+
+@dataclass(frozen=True, eq=False)
+class MirrorGame:
+    """One side's game.
+
+    Attributes
+    ----------
+    networks : their mean logit is the value.
+    own, mirrored : (slices, channels, rows, columns) the scan and its mirror image.
+    place : int64 (slices, rows, columns), the player that holds a voxel; the number of players where none does.
+    players : indices in ``REGIONS``
+    """
+
+    networks: Sequence[nn.Module]
+    own: Tensor
+    mirrored: Tensor
+    place: Tensor
+    players: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        networks: Sequence[nn.Module],
+        model_input: ModelInput,
+        labels: NDArray[np.int8],
+        side: Literal["left", "right"],
+    ) -> MirrorGame:
+        """The game of ``side``, on the slices with brain and those its features see."""
+        half = labels.shape[2] // 2
+        on_side = np.zeros(labels.shape, dtype=np.bool_)
+        on_side[..., half:] = side == "left"  # columns run to the patient's left
+        on_side[..., :half] = side == "right"
+        players = tuple(int(index) for index in np.unique(labels[on_side & (labels >= 0)]))
+        place = np.full(labels.shape, len(players), dtype=np.int64)
+        for number, index in enumerate(players):
+            place[on_side & (labels == index)] = number
+        kept = _slices_with(labels >= 0)
+        device = next(iter(networks[0].parameters())).device
+        own = torch.from_numpy(np.ascontiguousarray(model_input.channels[kept])).to(device)
+        return cls(networks, own, own.flip(-1), torch.from_numpy(place[kept]).to(device), players)
+
+    def value(self, masks: Masks) -> FloatArray:
+        """Mean logit of each coalition; (n, players) → (n,)."""
+        out = np.zeros(len(masks))
+        with torch.inference_mode():
+            for start in range(0, len(masks), _BATCH):
+                batch = torch.stack([self.scan(mask) for mask in masks[start : start + _BATCH]])
+                logits = [network(batch).logit.double().cpu().numpy() for network in self.networks]
+                out[start : start + _BATCH] = np.mean(logits, axis=0)
+        return out
+
+    def scan(self, mask: Masks) -> Tensor:
+        """The scan with the regions outside ``mask`` mirrored; (slices, channels, rows, columns).
+
+        The difference between a voxel and its counterpart is 0 at both where one takes the other's tissue.
+        """
+        present = torch.from_numpy(np.append(mask, True)).to(self.own.device)
+        absent = ~present[self.place]
+        made = torch.where(absent[:, None], self.mirrored, self.own)
+        alike = absent | absent.flip(-1)
+        made[:, _DIFFERENCE_CHANNEL] = torch.where(alike, 0.0, made[:, _DIFFERENCE_CHANNEL])
+        return made
+
+
+class _Remembered:
+    """A value function that asks for no coalition twice."""
+
+    def __init__(self, value: Value) -> None:
+        self._value = value
+        self._known: dict[bytes, float] = {}
+
+    def __call__(self, masks: Masks) -> FloatArray:
+        keys = [np.ascontiguousarray(mask, dtype=np.bool_).tobytes() for mask in masks]
+        new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in self._known}
+        if new:
+            values = self._value(np.stack(list(new.values())))
+            self._known.update(zip(new, values.tolist(), strict=True))
+        return np.array([self._known[key] for key in keys])
+
+
+def _slices_with(brain: NDArray[np.bool_]) -> slice:
+    found = np.flatnonzero(brain.any(axis=(1, 2)))
+    if not len(found):
+        return slice(0, brain.shape[0])
+    return slice(max(0, int(found[0]) - _MARGIN), int(found[-1]) + _MARGIN + 1)
