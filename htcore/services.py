@@ -71,6 +71,7 @@ def assess(
     model_id: str | None = None,
     bundle: Bundle | None = None,
     device: str = "auto",
+    regions: bool = True,
     progress: Progress | None = None,
     settings: Settings | None = None,
 ) -> Assessment:
@@ -82,6 +83,8 @@ def assess(
     model_id : str, optional
         A bundle of ``settings.models_dir``; the default model where neither this nor ``bundle`` is given.
     device : ``auto``, ``cpu``, ``cuda`` or ``mps``
+    regions : bool
+        Also ask what each region adds to the logit, which takes longer than all the rest.
 
     Returns
     -------
@@ -104,11 +107,17 @@ def assess(
     if report.verdict == "refuse":
         return Assessment(volume, receipt, report, timing_ms=clock.end())
     chosen = bundle or load_bundle_by_id(model_id or settings.default_model, settings)
-    return _score(volume, receipt, report, chosen, device, clock)
+    return _score(volume, receipt, report, chosen, device, regions, clock)
 
 
 def _score(
-    volume: Volume, receipt: StudyReceipt, report: QualityReport, bundle: Bundle, device: str, clock: _Clock
+    volume: Volume,
+    receipt: StudyReceipt,
+    report: QualityReport,
+    bundle: Bundle,
+    device: str,
+    regions: bool,
+    clock: _Clock,
 ) -> Assessment:
     from htcore import transforms
     from htcore.explain import explain, region_contributions
@@ -125,8 +134,8 @@ def _score(
     result = predict(bundle, model_input, place)
     risk = estimate_risk(bundle.calibration, result.logit)
     clock.begin("explaining")
-    regions = region_contributions(bundle.networks(place), model_input, bundle.calibration)
-    evidence = explain(result, model_input, volume, regions)
+    added = region_contributions(bundle.networks(place), model_input, bundle.calibration) if regions else ()
+    evidence = explain(result, model_input, volume, added)
     return Assessment(
         volume, receipt, report, risk, evidence, bundle.identity, device=_device_name(place.type), timing_ms=clock.end()
     )
@@ -184,7 +193,7 @@ def evaluate_cohort(
     rows, refused = [], []
     for number, scan in enumerate(scans):
         try:
-            opened = assess(scan.path, bundle=bundle, device=device)
+            opened = assess(scan.path, bundle=bundle, device=device, regions=False)
         except HtcoreError as error:
             refused.append(RefusedScan(scan.scan_id, error.code, str(error)))
         else:
