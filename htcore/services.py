@@ -71,9 +71,9 @@ def assess(
     model_id: str | None = None,
     bundle: Bundle | None = None,
     device: str = "auto",
+    regions: bool = True,
     progress: Progress | None = None,
     settings: Settings | None = None,
-    regions: bool = True,
 ) -> Assessment:
     """Read, check, score and explain one study.
 
@@ -83,8 +83,8 @@ def assess(
     model_id : str, optional
         A bundle of ``settings.models_dir``; the default model where neither this nor ``bundle`` is given.
     device : ``auto``, ``cpu``, ``cuda`` or ``mps``
-    regions
-        Whether the brain regions' contributions are worked out too: the longest part of it.
+    regions : bool
+        Also ask what each region adds to the logit, which takes longer than all the rest.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def assess(
     if report.verdict == "refuse":
         return Assessment(volume, receipt, report, timing_ms=clock.end())
     chosen = bundle or load_bundle_by_id(model_id or settings.default_model, settings)
-    return _score(volume, receipt, report, chosen, device, clock, regions)
+    return _score(volume, receipt, report, chosen, device, regions, clock)
 
 
 def _score(
@@ -116,8 +116,8 @@ def _score(
     report: QualityReport,
     bundle: Bundle,
     device: str,
+    regions: bool,
     clock: _Clock,
-    with_regions: bool,
 ) -> Assessment:
     from htcore import transforms
     from htcore.explain import explain, region_contributions
@@ -136,8 +136,8 @@ def _score(
     known = familiarity(bundle, result.embedding)
     report = QualityReport((*report.findings, *fallen, *_unfamiliar(known)))
     clock.begin("explaining")
-    regions = region_contributions(bundle.networks(place), model_input, bundle.calibration) if with_regions else ()
-    evidence = explain(result, model_input, volume, regions)
+    added = region_contributions(bundle.networks(place), model_input, bundle.calibration) if regions else ()
+    evidence = explain(result, model_input, volume, added)
     device_name = _device_name(place.type)
     return Assessment(volume, receipt, report, risk, evidence, bundle.identity, known, device_name, clock.end())
 

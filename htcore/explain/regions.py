@@ -87,7 +87,7 @@ def _mni_coordinates(
     """Distance from the midline, y to the front and z upwards in MNI mm, shaped to broadcast over the grid."""
     slice_mm, row_mm, column_mm = _spacing(grid)
     slices, rows, columns = shape
-    lateral = np.abs(np.arange(columns) - (columns - 1) / 2) * column_mm / fit.scale[0]
+    lateral: FloatArray = np.abs(np.arange(columns) - (columns - 1) / 2) * column_mm / fit.scale[0]
     y = (fit.row_mm_of_zero - np.arange(rows) * row_mm) / fit.scale[1]
     z = (np.arange(slices) * slice_mm - fit.slice_mm_of_zero) / fit.scale[2]
     return lateral[None, None, :], y[None, :, None], z[:, None, None]
@@ -106,7 +106,7 @@ def draw(lateral: FloatArray, y: FloatArray, z: FloatArray) -> NDArray[np.int8]:
     )
     high = (z > -6) & (z < _GANGLIA_TOP)
     capsule = high & (_near_path(lateral, y, (20, 20), (15, 2), 3.5) | _near_path(lateral, y, (15, 2), (26, -24), 4.0))
-    lentiform = ((lateral - 25) / 9) ** 2 + ((y - 2) / 20) ** 2 + ((z - 1) / 12) ** 2 < 1
+    lentiform = ((lateral - 25) / 9.5) ** 2 + ((y - 2) / 22) ** 2 + ((z - 3) / 15) ** 2 < 1
     insula = (np.abs(lateral - 38 + 0.004 * y**2) < 5.0) & (y > -22) & (y < 24) & (z > -14) & (z < 16)
     thalamus = (lateral < 21) & (y > -32) & (y < -3) & (z > -2) & (z < 18)
     medial = (lateral < 15) & (z > -14) & (y > -42 - 0.6 * np.clip(z - 30, 0, 40)) & ~((z < 28) & (y < 16))

@@ -1,8 +1,9 @@
 """What each region adds to the logit: Shapley values of a game in which an absent region looks like its mirror image.
 
 Two games, one a side. Players are the regions of that side; the value of a coalition is the logit of the scan in which
-the regions outside it carry the tissue of the other side, mirrored. The other side stays as it is. So a side's
-contributions add up to the logit of the scan less that of a head made of the other half and its mirror image.
+the regions outside it carry the tissue of the other side, mirrored. The other side stays as it was scanned, with its
+differences from this one. So a side's contributions add up to the logit of the scan less that of the scan in which this
+whole side looks like the other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -19,17 +21,19 @@ from torch import Tensor, nn
 
 from htcore.bundle import Calibration
 from htcore.explain.regions import REGIONS, region_labels
+from htcore.transforms.channels import CHANNELS
 from htcore.types import FloatArray, ModelInput, RegionContribution
 
 Masks = NDArray[np.bool_]
 Value = Callable[[Masks], FloatArray]
 """Coalitions, bool (n, players), to their values (n,)."""
 
-_DIFFERENCE_CHANNEL = 4
+_DIFFERENCE_CHANNEL = CHANNELS.index("mirrored difference")
 _MARGIN = 3
 """Slices beyond the brain that its features see: three mixings, each of the slices next to one."""
-_BATCH = 4
-_SEED = 20000
+_BATCH = {"cpu": 4}
+_BATCH_ELSEWHERE = 32
+_SEED = 5  # the same scan gives the same contributions
 _GLOBAL_RANDOM = threading.Lock()
 
 
@@ -48,7 +52,8 @@ def region_contributions(
     labels = region_labels(model_input.brain, model_input.grid)
     drawn = pairs or (2 if len(networks) == 1 else 1)
     found: dict[tuple[int, str], RegionContribution] = {}
-    for side in ("left", "right"):
+    sides: tuple[Literal["left", "right"], ...] = ("left", "right")
+    for side in sides:
         game = MirrorGame.of(networks, model_input, labels, side)
         values = _Remembered(game.value)
         contributions = shapley_values(values, len(game.players), drawn)
@@ -87,8 +92,7 @@ def shapley_values(value: Value, players: int, pairs: int) -> FloatArray:
 
 
 def _permutation(value: Value, players: int, pairs: int) -> FloatArray:
-    import shap  # takes seconds
-
+    shap = _shap()
     # shap seeds numpy's global generator: it is put back, and no two threads of ours may draw from it at once.
     with _GLOBAL_RANDOM:
         state = np.random.get_state()
@@ -98,6 +102,21 @@ def _permutation(value: Value, players: int, pairs: int) -> FloatArray:
         finally:
             np.random.set_state(state)
     return np.asarray(found.values[0], dtype=np.float64)
+
+
+@lru_cache(maxsize=1)
+def _shap() -> Any:
+    """The package, imported where needed: it takes seconds.
+
+    It compiles one loop over the coalitions anew in every process, three seconds for a millisecond's work: that loop
+    runs as plain Python here.
+    """
+    import shap
+    from shap.utils import _masked_model
+
+    loop = _masked_model._build_fixed_single_output
+    _masked_model._build_fixed_single_output = getattr(loop, "py_func", loop)
+    return shap
 
 
 def _keep_mask(mask: Masks, row: FloatArray) -> tuple[Masks]:
@@ -146,25 +165,28 @@ class MirrorGame:
         return cls(networks, own, own.flip(-1), torch.from_numpy(place[kept]).to(device), players)
 
     def value(self, masks: Masks) -> FloatArray:
-        """Mean logit of each coalition; (n, players) → (n,)."""
+        """Mean logit of each coalition and its mirror image, as a scan's own; (n, players) → (n,)."""
         out = np.zeros(len(masks))
+        size = _BATCH.get(self.own.device.type, _BATCH_ELSEWHERE)
         with torch.inference_mode():
-            for start in range(0, len(masks), _BATCH):
-                batch = torch.stack([self.scan(mask) for mask in masks[start : start + _BATCH]])
-                logits = [network(batch).logit.double().cpu().numpy() for network in self.networks]
-                out[start : start + _BATCH] = np.mean(logits, axis=0)
+            for start in range(0, len(masks), size):
+                batch = torch.stack([self.scan(mask) for mask in masks[start : start + size]])
+                both = torch.cat([batch, batch.flip(-1)])
+                logits = [network(both).logit.double().cpu().numpy() for network in self.networks]
+                out[start : start + size] = np.mean(logits, axis=0).reshape(2, -1).mean(axis=0)
         return out
 
     def scan(self, mask: Masks) -> Tensor:
         """The scan with the regions outside ``mask`` mirrored; (slices, channels, rows, columns).
 
-        The difference between a voxel and its counterpart is 0 at both where one takes the other's tissue.
+        A voxel that takes its counterpart's tissue differs from it by 0. The counterpart keeps its own difference,
+        though a scanner would show none there either: else what marks an infarct would count for both sides alike, and
+        half of what it adds would stand at the healthy one.
         """
         present = torch.from_numpy(np.append(mask, True)).to(self.own.device)
         absent = ~present[self.place]
         made = torch.where(absent[:, None], self.mirrored, self.own)
-        alike = absent | absent.flip(-1)
-        made[:, _DIFFERENCE_CHANNEL] = torch.where(alike, 0.0, made[:, _DIFFERENCE_CHANNEL])
+        made[:, _DIFFERENCE_CHANNEL].masked_fill_(absent, 0.0)
         return made
 
 
