@@ -13,7 +13,18 @@ from htcore.errors import CohortError
 
 MIN_PATIENTS = 3
 _REQUIRED = ("patient_id", "scan_id", "ht", "probability")
-_OPTIONAL = ("logit", "p_ht", "p_ht_image", "lesion_volume_ml", "predicted_lesion_ml", "age", "thickness_mm")
+_OPTIONAL = (
+    "logit",
+    "p_ht",
+    "p_ht_image",
+    "lesion_volume_ml",
+    "predicted_lesion_ml",
+    "age",
+    "thickness_mm",
+    "onset_to_ct_h",
+    "tilt_deg",
+)
+_TEXTS = ("lesion_side", "territory", "manufacturer", "scanner", "vendor")
 _SHARES = ("probability", "p_ht", "p_ht_image")
 
 
@@ -32,6 +43,8 @@ class ValidationSet:
         Optional numbers: ``p_ht``, ``p_ht_image``, ``lesion_volume_ml`` (mL), ``age`` (years), ``thickness_mm`` …
     sex : (scans,) str or None
         As written in the table.
+    texts : name → (scans,) str, empty where unknown
+        Optional words: ``lesion_side``, ``territory``, ``manufacturer`` …
     """
 
     patient: NDArray[np.intp]
@@ -39,6 +52,7 @@ class ValidationSet:
     probability: NDArray[np.float64]
     columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     sex: NDArray[np.str_] | None = None
+    texts: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     @property
     def n_scans(self) -> int:
@@ -84,14 +98,43 @@ class ValidationSet:
         columns = {name: _numbers(frame, name, required=False) for name in _OPTIONAL if name in frame.columns}
         labels = ht == 1.0
         patient = pd.factorize(frame["patient_id"])[0].astype(np.intp)
-        if np.unique(patient).size < MIN_PATIENTS or labels.all() or not labels.any():
-            raise CohortError(
-                f"Too little to evaluate: give scans of at least {MIN_PATIENTS} patients, with and without "
-                "hemorrhagic transformation.",
-                code="one_class",
-            )
-        sex = frame["sex"].fillna("").astype(str).to_numpy(dtype=np.str_) if "sex" in frame.columns else None
-        return cls(patient, labels, _numbers(frame, "probability", required=True), columns, sex)
+        texts = {
+            name: frame[name].fillna("").astype(str).to_numpy(dtype=np.str_)
+            for name in ("sex", *_TEXTS)
+            if name in frame.columns
+        }
+        sex = texts.pop("sex", None)
+        found = cls(patient, labels, _numbers(frame, "probability", required=True), columns, sex, texts)
+        _enough(found)
+        return found
+
+    def subset(self, mask: NDArray[np.bool_]) -> ValidationSet:
+        """The scans in ``mask`` (scans,) alone, patients numbered anew.
+
+        Raises
+        ------
+        CohortError
+            With code ``one_class``, as `from_frame`.
+        """
+        part = ValidationSet(
+            pd.factorize(self.patient[mask])[0].astype(np.intp),
+            self.labels[mask],
+            self.probability[mask],
+            {name: values[mask] for name, values in self.columns.items()},
+            None if self.sex is None else self.sex[mask],
+            {name: values[mask] for name, values in self.texts.items()},
+        )
+        _enough(part)
+        return part
+
+
+def _enough(found: ValidationSet) -> None:
+    if np.unique(found.patient).size < MIN_PATIENTS or found.labels.all() or not found.labels.any():
+        raise CohortError(
+            f"Too little to evaluate: give scans of at least {MIN_PATIENTS} patients, with and without "
+            "hemorrhagic transformation.",
+            code="one_class",
+        )
 
 
 def _no_duplicates(frame: pd.DataFrame) -> None:
