@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from htcore.evaluation.bootstrap import Bootstrap, resamples_for
+from htcore.evaluation.cases import KINDS, case_table, confident_mistakes
 from htcore.evaluation.compare import McNemar, mcnemar
 from htcore.evaluation.curves import (
     PrecisionRecallCurve,
@@ -22,15 +23,19 @@ from htcore.evaluation.operating import (
     sensitivity_threshold,
     youden_threshold,
 )
-from htcore.evaluation.published import PAPER, PublishedFigures
+from htcore.evaluation.published import PAPER, PUBLISHED_MODELS, PublishedFigures, PublishedModel
 from htcore.evaluation.report import Evaluation, Oracle, evaluate, oracle, to_json
 from htcore.evaluation.subgroups import MIN_EVENTS, Subgroup, subgroups
+from htcore.evaluation.table import MAX_ROWS, RowProblem, TableError, read_predictions
 from htcore.evaluation.validation import ValidationSet
 from htcore.evaluation.values import Confusion, Interval
 
 __all__ = [
+    "KINDS",
+    "MAX_ROWS",
     "MIN_EVENTS",
     "PAPER",
+    "PUBLISHED_MODELS",
     "Bootstrap",
     "Confusion",
     "DecisionCurve",
@@ -41,10 +46,15 @@ __all__ = [
     "Oracle",
     "PrecisionRecallCurve",
     "PublishedFigures",
+    "PublishedModel",
     "Reliability",
     "RocCurve",
+    "RowProblem",
     "Subgroup",
+    "TableError",
     "ValidationSet",
+    "case_table",
+    "confident_mistakes",
     "cost_threshold",
     "decision_curve",
     "delong_interval",
@@ -54,6 +64,7 @@ __all__ = [
     "operating_point",
     "oracle",
     "precision_recall_curve",
+    "read_predictions",
     "reliability",
     "resamples_for",
     "roc_curve",

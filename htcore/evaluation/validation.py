@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from htcore.errors import CohortError
 
 MIN_PATIENTS = 3
-_REQUIRED = ("patient_id", "scan_id", "ht", "probability")
-_OPTIONAL = (
+REQUIRED = ("patient_id", "scan_id", "ht", "probability")
+NUMBERS = (
     "logit",
     "p_ht",
     "p_ht_image",
@@ -24,8 +24,8 @@ _OPTIONAL = (
     "onset_to_ct_h",
     "tilt_deg",
 )
-_TEXTS = ("lesion_side", "territory", "manufacturer", "scanner", "vendor")
-_SHARES = ("probability", "p_ht", "p_ht_image")
+TEXTS = ("sex", "lesion_side", "territory", "manufacturer", "scanner", "vendor")
+SHARES = ("probability", "p_ht", "p_ht_image")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,19 +89,17 @@ class ValidationSet:
             Naming row (from 1) and column of a value that cannot be used; code ``one_class`` where the table has
             fewer than three patients, or all scans the same outcome.
         """
-        for name in _REQUIRED:
+        for name in REQUIRED:
             if name not in frame.columns:
                 raise CohortError(f"Column {name} is missing: add it to the table of predictions.")
         _no_duplicates(frame)
         ht = _numbers(frame, "ht", required=True)
         _check(np.isin(ht, (0.0, 1.0)), "ht", "be 0 or 1")
-        columns = {name: _numbers(frame, name, required=False) for name in _OPTIONAL if name in frame.columns}
+        columns = {name: _numbers(frame, name, required=False) for name in NUMBERS if name in frame.columns}
         labels = ht == 1.0
         patient = pd.factorize(frame["patient_id"])[0].astype(np.intp)
         texts = {
-            name: frame[name].fillna("").astype(str).to_numpy(dtype=np.str_)
-            for name in ("sex", *_TEXTS)
-            if name in frame.columns
+            name: frame[name].fillna("").astype(str).to_numpy(dtype=np.str_) for name in TEXTS if name in frame.columns
         }
         sex = texts.pop("sex", None)
         found = cls(patient, labels, _numbers(frame, "probability", required=True), columns, sex, texts)
@@ -150,7 +148,7 @@ def _numbers(frame: pd.DataFrame, name: str, *, required: bool) -> NDArray[np.fl
     if not required:
         usable |= raw.isna().to_numpy()
     _check(usable, name, "be a number")
-    if name in _SHARES:
+    if name in SHARES:
         with np.errstate(invalid="ignore"):
             _check(~((values < 0) | (values > 1)), name, "lie between 0 and 1")
     return values
