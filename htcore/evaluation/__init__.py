@@ -13,7 +13,7 @@ from htcore.evaluation.curves import (
     reliability,
     roc_curve,
 )
-from htcore.evaluation.delong import delong_interval, delong_variance
+from htcore.evaluation.delong import AucDifference, delong_difference, delong_interval, delong_variance
 from htcore.evaluation.operating import (
     DecisionCurve,
     OperatingPoint,
@@ -36,6 +36,7 @@ __all__ = [
     "MIN_EVENTS",
     "PAPER",
     "PUBLISHED_MODELS",
+    "AucDifference",
     "Bootstrap",
     "Confusion",
     "DecisionCurve",
@@ -57,6 +58,7 @@ __all__ = [
     "confident_mistakes",
     "cost_threshold",
     "decision_curve",
+    "delong_difference",
     "delong_interval",
     "delong_variance",
     "evaluate",
