@@ -18,6 +18,7 @@ def draw() -> None:
         [
             st.Page("pages/review.py", title="Review a scan", icon=":material/radiology:", default=True),
             st.Page("pages/cohort.py", title="Cohort", icon=":material/monitoring:"),
+            st.Page("pages/model.py", title="Model", icon=":material/model_training:"),
         ],
         position="top",
     )

@@ -4,40 +4,58 @@ from __future__ import annotations
 
 import streamlit as st
 
-from htcore import services
 from htcore.errors import HtcoreError
-from htcore.evaluation import evaluate
+from htcore.evaluation import operating_point
 from htcore.ui import session
-from htcore.ui.cohort_view import draw_charts, draw_comparison, draw_oracle, draw_source, draw_tables, measure
+from htcore.ui.cohort_cases import draw_cases
+from htcore.ui.cohort_compared import draw_compared
+from htcore.ui.cohort_controls import draw_filters, draw_own_predictions, draw_threshold
+from htcore.ui.cohort_data import bundle_cohort, measured_cohort, own_cohort
+from htcore.ui.cohort_report import draw_downloads
+from htcore.ui.cohort_view import draw_at_threshold, draw_head, draw_risks, draw_subgroups, draw_usefulness
+from htcore.ui.prevalence import draw_prevalence
+
+SECTIONS = ("At the threshold", "Risks", "Usefulness", "Subgroups", "Cases", "Compared", "Download")
 
 st.title("Cohort")
 try:
-    bundle = session.current_bundle()
-    table, independent = services.validation_predictions(bundle)
-    measured = measure(table, bundle.identity.weights_sha256)
+    installed = bundle_cohort(session.current_bundle())
+    cohort = own_cohort() or installed
+    with st.container(horizontal=True):
+        mask, filters = draw_filters(cohort)
+        draw_own_predictions()
+    measured = measured_cohort(cohort, mask)
 except HtcoreError as error:
     st.error(str(error), icon=":material/error:")
     st.write("This page shows how well a model does on scans it was not trained on, once a model is installed.")
     st.stop()
 
-head = st.container()
-own_percent = 100 * bundle.calibration.threshold
-percent = st.slider(
-    "Threshold: call a scan positive from this risk on",
-    min_value=0.0,
-    max_value=100.0,
-    value=own_percent,
-    step=0.1,
-    format="%.1f%%",
-    # Another model brings another default.
-    key=f"threshold-{bundle.identity.weights_sha256[:12]}",
-)
-# Untouched, it is the bundle's own to the last digit: the command line must give the same figures.
-threshold = bundle.calibration.threshold if percent == own_percent else percent / 100
-found = evaluate(measured.validation, threshold, bootstrap=measured.bootstrap)
-with head:
-    draw_source(found, bundle.identity, independent=independent)
-draw_charts(measured, found)
-draw_oracle(found)
-draw_comparison(found, simulated=bundle.identity.simulated)
-draw_tables(found, bundle.identity)
+draw_head(cohort, measured, filters)
+with st.container(border=True):
+    left, right = st.columns([3, 1], gap="large")
+    with left:
+        threshold = draw_threshold(cohort, measured.curve)
+    with right:
+        prevalence = draw_prevalence(measured.validation.n_events / measured.validation.n_scans)
+point = operating_point(measured.bootstrap, threshold, prevalence)
+
+# Only the section that is open is drawn: a move of the threshold pays for what is seen.
+tabs = dict(zip(SECTIONS, st.tabs(SECTIONS, key="cohort-section", on_change="rerun"), strict=True))
+for name, tab in tabs.items():
+    if not tab.open:
+        continue
+    with tab:
+        if name == "At the threshold":
+            draw_at_threshold(cohort, measured, point, prevalence)
+        elif name == "Risks":
+            draw_risks(measured, point)
+        elif name == "Usefulness":
+            draw_usefulness(measured, point)
+        elif name == "Subgroups":
+            draw_subgroups(measured)
+        elif name == "Cases":
+            draw_cases(measured, point)
+        elif name == "Compared":
+            draw_compared(cohort, measured, point, installed)
+        else:
+            draw_downloads(cohort, measured, point, filters, prevalence)

@@ -12,10 +12,20 @@ from htcore.errors import UsageError
 from htcore.evaluation import metrics
 from htcore.evaluation.validation import ValidationSet
 from htcore.evaluation.values import Interval
+from htcore.types import FloatArray
 
 _CALIBRATION_RESAMPLES = 500
 _BAND_RESAMPLES = 500
 _EDGE = 1e-6
+RESAMPLES = 2000
+_FEWEST_RESAMPLES = 100
+_MOST_WEIGHTS = 20_000_000
+"""Resamples times scans held at once, 160 MB: the more scans, the narrower the interval and the fewer draws do."""
+
+
+def resamples_for(n_scans: int) -> int:
+    """How often to draw: 2000, fewer where there are more than 10,000 scans."""
+    return max(_FEWEST_RESAMPLES, min(RESAMPLES, _MOST_WEIGHTS // max(1, n_scans)))
 
 
 class Bootstrap:
@@ -26,7 +36,8 @@ class Bootstrap:
     validation
         The labelled predictions.
     n_resamples
-        How often to draw; calibration and the ROC band use at most the first 500, being dearer.
+        How often to draw, `resamples_for` the scans where not given; calibration and the ROC band use at most the first
+        500, being dearer.
     seed
         Of the draws: the same seed gives the same intervals.
 
@@ -36,10 +47,12 @@ class Bootstrap:
         If ``n_resamples`` is below 1.
     """
 
-    def __init__(self, validation: ValidationSet, n_resamples: int = 2000, seed: int = 0) -> None:
+    def __init__(self, validation: ValidationSet, n_resamples: int | None = None, seed: int = 0) -> None:
+        n_resamples = resamples_for(validation.n_scans) if n_resamples is None else n_resamples
         if n_resamples < 1:
             raise UsageError("At least one resample is needed: raise the number of resamples.")
         self.validation = validation
+        self.n_resamples = n_resamples
         n = validation.n_patients
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
         # Row 0 is the set itself, so that the figure and its resamples come out of one computation.
@@ -56,7 +69,7 @@ class Bootstrap:
         key = chosen.tobytes()
         if key not in self._areas:
             labels, probability = self.validation.labels[chosen], self.validation.probability[chosen]
-            self._areas[key] = _interval(metrics.auc(labels, probability, self._weights[:, chosen]))
+            self._areas[key] = interval(metrics.auc(labels, probability, self._weights[:, chosen]))
         return self._areas[key]
 
     @cached_property
@@ -67,14 +80,14 @@ class Bootstrap:
         slope, intercept = metrics.calibration(labels, log_odds, self._weights[: _CALIBRATION_RESAMPLES + 1])
         return {
             "auc": self.auc(),
-            "auprc": _interval(metrics.auprc(labels, probability, self._weights)),
-            "brier": _interval(metrics.brier(labels, probability, self._weights)),
-            "calibration_slope": _interval(slope),
-            "calibration_intercept": _interval(intercept),
+            "auprc": interval(metrics.auprc(labels, probability, self._weights)),
+            "brier": interval(metrics.brier(labels, probability, self._weights)),
+            "calibration_slope": interval(slope),
+            "calibration_intercept": interval(intercept),
         }
 
     def at_threshold(self, threshold: float) -> dict[str, Interval]:
-        """F1, sensitivity, specificity, accuracy, PPV, NPV at ``threshold``; cheap enough to follow a slider.
+        """The figures of `metrics.of_cells` at ``threshold``; cheap enough to follow a slider.
 
         Raises
         ------
@@ -83,9 +96,43 @@ class Bootstrap:
         """
         if not 0.0 <= threshold <= 1.0:
             raise UsageError("The threshold is a probability: give a number between 0 and 1.")
-        validation = self.validation
-        found = metrics.at_threshold(validation.labels, validation.probability, threshold, self._weights)
-        return {name: _interval(values) for name, values in found.items()}
+        tp, fp, events, others = self.called(np.array([threshold]))
+        cells = (tp[:, 0], fp[:, 0], events - tp[:, 0], others - fp[:, 0])
+        return {name: interval(values) for name, values in metrics.of_cells(*cells).items()}
+
+    def called(self, thresholds: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Weight of events and of other scans called positive at each of ``thresholds`` (cuts,), and of all of them.
+
+        Returns
+        -------
+        true, false : (resamples + 1, cuts)
+            The first row is the set itself.
+        events, others : (resamples + 1,)
+        """
+        ascending, true, false = self._tallies
+        # How many distinct probabilities lie at or above each threshold.
+        at = ascending.size - np.searchsorted(ascending, thresholds, side="left")
+        picked = (true[:, at], false[:, at], true[:, -1], false[:, -1])
+        tp, fp, events, others = (part.astype(np.float64) for part in picked)
+        return tp, fp, events, others
+
+    @cached_property
+    def _tallies(self) -> tuple[FloatArray, NDArray[np.float32], NDArray[np.float32]]:
+        """Distinct probabilities, ascending, and the weight called when the k highest are: (resamples + 1, scores + 1).
+
+        Whole numbers far below 2^24, which 32 bits hold exactly.
+        """
+        labels, probability = self.validation.labels, self.validation.probability
+        order = np.argsort(-probability, kind="stable")
+        ranked, positive = probability[order], labels[order]
+        starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+        shape = (len(self._weights), starts.size + 1)
+        true, false = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        for row, weights in enumerate(self._weights):
+            ordered = weights[order]
+            np.cumsum(np.add.reduceat(ordered * positive, starts), out=true[row, 1:])
+            np.cumsum(np.add.reduceat(ordered * ~positive, starts), out=false[row, 1:])
+        return ranked[starts][::-1], true, false
 
     def roc_band(self, false_positive_rate: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """95% band of the sensitivity at each false-positive rate: low and high, shaped like the argument."""
@@ -106,5 +153,6 @@ class Bootstrap:
         return low, high
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
+def interval(values: FloatArray) -> Interval:
+    """The figure in row 0 with its percentile interval over the other rows."""
     return Interval.from_resamples(float(values[0]), values[1:])

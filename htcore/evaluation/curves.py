@@ -52,6 +52,33 @@ def roc_curve(labels: NDArray[np.bool_], scores: Curve, bootstrap: Bootstrap | N
 
 
 @dataclass(frozen=True, eq=False)
+class PrecisionRecallCurve:
+    """Precision against sensitivity (recall), from the highest threshold to the lowest; nothing interpolated.
+
+    Attributes
+    ----------
+    sensitivity, precision, thresholds : (points,)
+    base_rate : float
+        Share of events: the precision of calling every scan.
+    """
+
+    sensitivity: Curve
+    precision: Curve
+    thresholds: Curve
+    base_rate: float
+
+
+def precision_recall_curve(labels: NDArray[np.bool_], scores: Curve) -> PrecisionRecallCurve:
+    """One point a distinct score; equal scores are called together."""
+    curve = roc_curve(labels, scores)
+    events, others = int(labels.sum()), int((~labels).sum())
+    found, false = curve.sensitivity[1:] * events, curve.false_positive_rate[1:] * others
+    return PrecisionRecallCurve(
+        curve.sensitivity[1:], found / (found + false), curve.thresholds[1:], events / labels.size
+    )
+
+
+@dataclass(frozen=True, eq=False)
 class Reliability:
     """Observed share of events in groups of like prediction, lowest first.
 

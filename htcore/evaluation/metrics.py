@@ -50,18 +50,43 @@ def auprc(labels: NDArray[np.bool_], scores: Weights, weights: Weights) -> Weigh
 def at_threshold(
     labels: NDArray[np.bool_], probability: Weights, threshold: float, weights: Weights
 ) -> dict[str, Weights]:
-    """F1, sensitivity, specificity, accuracy, PPV, NPV where ``probability >= threshold`` calls: (resamples,) each."""
+    """The figures of `of_cells` where ``probability >= threshold`` calls: (resamples,) each."""
     called = probability >= threshold
     cells = np.stack([labels & called, ~labels & called, labels & ~called, ~labels & ~called], axis=1)
     tp, fp, fn, tn = (weights @ cells.astype(np.float64)).T
+    return of_cells(tp, fp, fn, tn)
+
+
+def of_cells(tp: Weights, fp: Weights, fn: Weights, tn: Weights) -> dict[str, Weights]:
+    """What the four counts of a confusion matrix give, shaped like them; NaN where a figure is undefined.
+
+    Sensitivity, specificity, F1, accuracy, balanced accuracy, PPV, NPV and both likelihood ratios.
+    """
+    sensitivity, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
     return {
         "f1": ratio(2 * tp, 2 * tp + fp + fn),
-        "sensitivity": ratio(tp, tp + fn),
-        "specificity": ratio(tn, tn + fp),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
         "accuracy": ratio(tp + tn, tp + fp + fn + tn),
+        "balanced_accuracy": (sensitivity + specificity) / 2,
         "ppv": ratio(tp, tp + fp),
         "npv": ratio(tn, tn + fn),
+        "lr_positive": ratio(sensitivity, 1 - specificity),
+        "lr_negative": ratio(1 - sensitivity, specificity),
     }
+
+
+def predictive_values(sensitivity: Weights, specificity: Weights, prevalence: float) -> tuple[Weights, Weights]:
+    """PPV and NPV in a population of that prevalence (Bayes; Altman and Bland 1994, 10.1136/bmj.309.6947.102)."""
+    found, missed = sensitivity * prevalence, (1 - sensitivity) * prevalence
+    false, cleared = (1 - specificity) * (1 - prevalence), specificity * (1 - prevalence)
+    return ratio(found, found + false), ratio(cleared, cleared + missed)
+
+
+def net_benefit(tp: Weights, fp: Weights, n: Weights, threshold: Weights | float) -> Weights:
+    """True positives a scan, less false ones at the odds of the threshold (Vickers 2006, 10.1177/0272989X06295361)."""
+    odds = ratio(np.asarray(threshold, dtype=np.float64), 1 - np.asarray(threshold, dtype=np.float64))
+    return np.asarray((tp - fp * odds) / n)
 
 
 def brier(labels: NDArray[np.bool_], probability: Weights, weights: Weights) -> Weights:

@@ -48,3 +48,29 @@ PAPER = PublishedFigures(
     ),
     implied_prevalence=0.67,
 )
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published model of hemorrhagic transformation, as its abstract gives it; ``None`` where it gives nothing."""
+
+    year: int
+    doi: str
+    n_patients: int
+    n_with_ht: int | None
+    inputs: str
+    internal_auc: float
+    external_auc: float | None
+
+
+PUBLISHED_MODELS = (
+    PublishedModel(
+        2023, "10.1186/s12938-023-01193-w", 828, 69, "plain CT, weakly supervised, and clinical data", 0.799, None
+    ),
+    PublishedModel(2023, "10.1186/s13244-023-01399-5", 517, 249, "plain CT radiomics", 0.922, 0.883),
+    PublishedModel(2023, "10.1186/s13244-023-01399-5", 517, 249, "plain CT radiomics and clinical data", 0.950, 0.942),
+    PublishedModel(2023, "10.1186/s13244-023-01399-5", 517, 249, "clinical data alone", 0.898, 0.911),
+    PublishedModel(2022, "10.3389/fnins.2022.1002717", 118, 52, "plain CT radiomics", 0.750, None),
+    PublishedModel(2021, "10.1111/bpa.13023", 392, None, "diffusion and perfusion MRI and clinical data", 0.948, None),
+)
+"""Models that start from a CT taken after thrombectomy answer an easier question and are not listed."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from htcore.evaluation import metrics
 from htcore.evaluation.bootstrap import Bootstrap
+from htcore.evaluation.subgroups import Subgroup, subgroups
 from htcore.evaluation.validation import ValidationSet
 from htcore.evaluation.values import Confusion, Interval
 
@@ -24,17 +24,14 @@ METRICS = (
     "sensitivity",
     "specificity",
     "accuracy",
+    "balanced_accuracy",
     "ppv",
     "npv",
+    "lr_positive",
+    "lr_negative",
     "brier",
     "calibration_slope",
     "calibration_intercept",
-)
-# Edges of (first, second, third) band, and the unit shown.
-_BANDS = (
-    ("lesion_volume_ml", "Lesion", (20.0, 70.0), "mL"),
-    ("age", "Age", (60.0, 75.0), "years"),
-    ("thickness_mm", "Slice thickness", (3.0,), "mm"),
 )
 
 
@@ -53,17 +50,6 @@ class Oracle:
     image_auc: float | None
     full_auc: float | None
     model_auc: float
-
-
-@dataclass(frozen=True)
-class Subgroup:
-    """AUC within a part of the scans; NaN where only one outcome occurs in it."""
-
-    name: str
-    n_patients: int
-    n_scans: int
-    n_events: int
-    auc: Interval
 
 
 @dataclass(frozen=True)
@@ -89,7 +75,7 @@ class Evaluation:
 def evaluate(
     validation: ValidationSet,
     threshold: float,
-    n_resamples: int = 2000,
+    n_resamples: int | None = None,
     seed: int = 0,
     *,
     bootstrap: Bootstrap | None = None,
@@ -122,7 +108,7 @@ def evaluate(
         Confusion.at(validation.labels, validation.probability, threshold),
         {name: found[name] for name in METRICS},
         oracle(validation),
-        tuple(_subgroups(validation, bootstrap)),
+        subgroups(validation, bootstrap),
     )
 
 
@@ -143,30 +129,6 @@ def oracle(validation: ValidationSet) -> Oracle | None:
     image, full = area(validation.columns.get("p_ht_image")), area(validation.columns.get("p_ht"))
     own = area(validation.probability)
     return None if own is None or (image is None and full is None) else Oracle(image, full, own)
-
-
-def _subgroups(validation: ValidationSet, bootstrap: Bootstrap) -> Iterator[Subgroup]:
-    for column, title, edges, unit in _BANDS:
-        values = validation.columns.get(column)
-        if values is None:
-            continue
-        bounds = (-math.inf, *edges, math.inf)
-        for low, high in pairwise(bounds):
-            label = f"under {high:g}" if low == -math.inf else f"{low:g} to under {high:g}"
-            label = f"{low:g} and over" if high == math.inf else label
-            yield from _subgroup(f"{title} {label} {unit}", (values >= low) & (values < high), validation, bootstrap)
-    if validation.sex is not None:
-        for sex in sorted(set(validation.sex.tolist()) - {""}):
-            yield from _subgroup(f"Sex {sex}", validation.sex == sex, validation, bootstrap)
-
-
-def _subgroup(
-    name: str, mask: NDArray[np.bool_], validation: ValidationSet, bootstrap: Bootstrap
-) -> Iterator[Subgroup]:
-    if mask.any():
-        patients = int(np.unique(validation.patient[mask]).size)
-        events = int(validation.labels[mask].sum())
-        yield Subgroup(name, patients, int(mask.sum()), events, bootstrap.auc(mask))
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:

@@ -12,9 +12,20 @@ from numpy.typing import NDArray
 from htcore.errors import CohortError
 
 MIN_PATIENTS = 3
-_REQUIRED = ("patient_id", "scan_id", "ht", "probability")
-_OPTIONAL = ("logit", "p_ht", "p_ht_image", "lesion_volume_ml", "predicted_lesion_ml", "age", "thickness_mm")
-_SHARES = ("probability", "p_ht", "p_ht_image")
+REQUIRED = ("patient_id", "scan_id", "ht", "probability")
+NUMBERS = (
+    "logit",
+    "p_ht",
+    "p_ht_image",
+    "lesion_volume_ml",
+    "predicted_lesion_ml",
+    "age",
+    "thickness_mm",
+    "onset_to_ct_h",
+    "tilt_deg",
+)
+TEXTS = ("sex", "lesion_side", "territory", "manufacturer", "scanner", "vendor")
+SHARES = ("probability", "p_ht", "p_ht_image")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +43,8 @@ class ValidationSet:
         Optional numbers: ``p_ht``, ``p_ht_image``, ``lesion_volume_ml`` (mL), ``age`` (years), ``thickness_mm`` …
     sex : (scans,) str or None
         As written in the table.
+    texts : name → (scans,) str, empty where unknown
+        Optional words: ``lesion_side``, ``territory``, ``manufacturer`` …
     """
 
     patient: NDArray[np.intp]
@@ -39,6 +52,7 @@ class ValidationSet:
     probability: NDArray[np.float64]
     columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     sex: NDArray[np.str_] | None = None
+    texts: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     @property
     def n_scans(self) -> int:
@@ -75,23 +89,50 @@ class ValidationSet:
             Naming row (from 1) and column of a value that cannot be used; code ``one_class`` where the table has
             fewer than three patients, or all scans the same outcome.
         """
-        for name in _REQUIRED:
+        for name in REQUIRED:
             if name not in frame.columns:
                 raise CohortError(f"Column {name} is missing: add it to the table of predictions.")
         _no_duplicates(frame)
         ht = _numbers(frame, "ht", required=True)
         _check(np.isin(ht, (0.0, 1.0)), "ht", "be 0 or 1")
-        columns = {name: _numbers(frame, name, required=False) for name in _OPTIONAL if name in frame.columns}
+        columns = {name: _numbers(frame, name, required=False) for name in NUMBERS if name in frame.columns}
         labels = ht == 1.0
         patient = pd.factorize(frame["patient_id"])[0].astype(np.intp)
-        if np.unique(patient).size < MIN_PATIENTS or labels.all() or not labels.any():
-            raise CohortError(
-                f"Too little to evaluate: give scans of at least {MIN_PATIENTS} patients, with and without "
-                "hemorrhagic transformation.",
-                code="one_class",
-            )
-        sex = frame["sex"].fillna("").astype(str).to_numpy(dtype=np.str_) if "sex" in frame.columns else None
-        return cls(patient, labels, _numbers(frame, "probability", required=True), columns, sex)
+        texts = {
+            name: frame[name].fillna("").astype(str).to_numpy(dtype=np.str_) for name in TEXTS if name in frame.columns
+        }
+        sex = texts.pop("sex", None)
+        found = cls(patient, labels, _numbers(frame, "probability", required=True), columns, sex, texts)
+        _enough(found)
+        return found
+
+    def subset(self, mask: NDArray[np.bool_]) -> ValidationSet:
+        """The scans in ``mask`` (scans,) alone, patients numbered anew.
+
+        Raises
+        ------
+        CohortError
+            With code ``one_class``, as `from_frame`.
+        """
+        part = ValidationSet(
+            pd.factorize(self.patient[mask])[0].astype(np.intp),
+            self.labels[mask],
+            self.probability[mask],
+            {name: values[mask] for name, values in self.columns.items()},
+            None if self.sex is None else self.sex[mask],
+            {name: values[mask] for name, values in self.texts.items()},
+        )
+        _enough(part)
+        return part
+
+
+def _enough(found: ValidationSet) -> None:
+    if np.unique(found.patient).size < MIN_PATIENTS or found.labels.all() or not found.labels.any():
+        raise CohortError(
+            f"Too little to evaluate: give scans of at least {MIN_PATIENTS} patients, with and without "
+            "hemorrhagic transformation.",
+            code="one_class",
+        )
 
 
 def _no_duplicates(frame: pd.DataFrame) -> None:
@@ -107,7 +148,7 @@ def _numbers(frame: pd.DataFrame, name: str, *, required: bool) -> NDArray[np.fl
     if not required:
         usable |= raw.isna().to_numpy()
     _check(usable, name, "be a number")
-    if name in _SHARES:
+    if name in SHARES:
         with np.errstate(invalid="ignore"):
             _check(~((values < 0) | (values > 1)), name, "lie between 0 and 1")
     return values

@@ -36,7 +36,7 @@ def calibration_curve(groups: Reliability) -> go.Figure:
         hovertemplate="predicted %{x:.0f}%, observed %{y:.0f}%, %{customdata} scans<extra></extra>",
         name="model, 95% interval",
     )
-    dress(figure, height=320, x_title="Predicted risk, %", y_title="Observed HT, % of scans")
+    dress(figure, height=400, x_title="Predicted risk, %", y_title="Observed HT, % of scans")
     figure.update_xaxes(range=[0, 100])
     figure.update_yaxes(range=[0, 100])
     return figure

@@ -9,12 +9,16 @@ from htcore.plots.palette import BLUE, dress, translucent
 
 
 def confusion_matrix(cells: Confusion) -> go.Figure:
-    """Outcome in rows, call in columns; each cell is shaded by its share of the row."""
+    """Outcome in rows, call in columns; each cell tells its shares of row and column, and is shaded by the row's."""
     counts = [[cells.true_negative, cells.false_positive], [cells.false_negative, cells.true_positive]]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+    columns = [max(1, counts[0][k] + counts[1][k]) for k in range(2)]
     text = [
-        [f"{count} scans<br>{share:.0%} of row" for count, share in zip(*pair, strict=True)]
-        for pair in zip(counts, shares, strict=True)
+        [
+            f"<b>{counts[i][k]} scans</b><br>{shares[i][k]:.0%} of row<br>{counts[i][k] / columns[k]:.0%} of column"
+            for k in range(2)
+        ]
+        for i in range(2)
     ]
     figure = go.Figure(
         go.Heatmap(
@@ -31,7 +35,7 @@ def confusion_matrix(cells: Confusion) -> go.Figure:
             hovertemplate="outcome %{y}, model %{x}: %{text}<extra></extra>",
         )
     )
-    dress(figure, height=320, x_title="Model (calls of scans)", y_title="Outcome (scans)")
+    dress(figure, height=360, x_title="Model (calls of scans)", y_title="Outcome (scans)")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False)
     return figure

@@ -7,12 +7,15 @@ import plotly.graph_objects as go
 
 from htcore.evaluation import Confusion, Interval, RocCurve
 from htcore.plots.palette import BLUE, GREY, PURPLE, SKY, VERMILION, dress, translucent
+from htcore.plots.thin import thinned
 
 _HOVER = "false-positive rate %{x:.1%}<br>sensitivity %{y:.1%}"
 
 
 def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocCurve | None = None) -> go.Figure:
     """The model's curve, its 95% band, the point of the chosen threshold, and the simulator's ceiling where known.
+
+    The points of the model's curve carry their thresholds as ``customdata``.
 
     Parameters
     ----------
@@ -38,7 +41,7 @@ def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocC
     )
     if oracle is not None:
         _add_steps(figure, oracle, PURPLE, "dash", f"best possible (simulator truth), AUC {oracle.auc:.3f}")
-    _add_steps(figure, curve, BLUE, "solid", f"model, AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})")
+    _add_steps(figure, curve, BLUE, "solid", f"model, AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})", pick=True)
     cells = operating_point
     figure.add_scatter(
         x=[cells.false_positive / (cells.false_positive + cells.true_negative)],
@@ -54,12 +57,25 @@ def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocC
     return figure
 
 
-def _add_steps(figure: go.Figure, curve: RocCurve, colour: str, dash: str, name: str) -> None:
+def _add_steps(figure: go.Figure, curve: RocCurve, colour: str, dash: str, name: str, *, pick: bool = False) -> None:
+    shown = thinned(curve.false_positive_rate, curve.sensitivity)
+    picked = {}
+    if pick:
+        # A click picks a point, and points are what a browser can find under the pointer; hidden under the line. The
+        # first threshold is infinite, which JSON has not: calling none is a threshold of 1 too.
+        steady = {"marker": {"opacity": 1}}
+        picked = {
+            "customdata": np.minimum(curve.thresholds[shown], 1.0),
+            "marker": {"color": colour, "size": 3},
+            "selected": steady,
+            "unselected": steady,
+        }
     figure.add_scatter(
-        x=curve.false_positive_rate,
-        y=curve.sensitivity,
-        mode="lines",
+        x=curve.false_positive_rate[shown],
+        y=curve.sensitivity[shown],
+        mode="lines+markers" if pick else "lines",
         line={"color": colour, "dash": dash, "width": 2.5},
-        hovertemplate=_HOVER,
+        hovertemplate=_HOVER + ("<br>threshold %{customdata:.1%}" if pick else ""),
         name=name,
+        **picked,
     )

@@ -1,224 +1,238 @@
-"""How good the model is, drawn from its validation predictions."""
+"""The head of the cohort page and its sections of figures."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from htcore.evaluation import (
-    PAPER,
-    Bootstrap,
-    Evaluation,
-    Interval,
-    Reliability,
-    RocCurve,
-    ValidationSet,
-    evaluate,
-    reliability,
-    roc_curve,
+from htcore.errors import CohortError
+from htcore.evaluation import MIN_EVENTS, OperatingPoint, delong_interval
+from htcore.plots import (
+    calibration_curve,
+    confusion_matrix,
+    decision,
+    forest,
+    precision_recall,
+    roc,
+    score_distribution,
 )
-from htcore.plots import calibration_curve, confusion_matrix, roc, score_distribution
-from htcore.types import ModelIdentity
+from htcore.ui.cohort_controls import ROC_KEY, choose_by_roc
+from htcore.ui.cohort_data import Cohort, Measured
+from htcore.ui.cohort_words import AT_THRESHOLD, NAMES, figure_rows, shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 
-_NAMES = {
-    "auc": "AUC",
-    "auprc": "AUPRC (average precision)",
-    "f1": "F1",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "accuracy": "Accuracy",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-    "brier": "Brier score (0 is best)",
-    "calibration_slope": "Calibration slope (1 is best)",
-    "calibration_intercept": "Calibration intercept (0 is best)",
-}
-_PLAIN_NUMBERS = {"auc", "auprc", "brier", "calibration_slope", "calibration_intercept"}
-_CHART = {"displayModeBar": False}
+FORMAT_KEY = "htcore.cohort.format"
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What no threshold moves, computed once for a set of predictions."""
-
-    validation: ValidationSet
-    bootstrap: Bootstrap
-    curve: RocCurve
-    oracle_curve: RocCurve | None
-    groups: Reliability
-
-
-def measure(table: pd.DataFrame, weights_sha256: str) -> Measured:
-    """Measure the predictions ``table``, or return what was measured before for the same weights and table.
-
-    Raises
-    ------
-    CohortError
-        If the table cannot be evaluated.
-    """
-    content = hashlib.sha256(pd.util.hash_pandas_object(table).to_numpy().tobytes())
-    content.update(",".join(map(str, table.columns)).encode())
-    return _measure(weights_sha256, content.hexdigest(), table)
+def chart(figure: go.Figure, key: str, **options: Any) -> None:
+    """Draw a figure whose toolbar saves it in the format that was chosen."""
+    settings = {
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+        "toImageButtonOptions": {
+            "format": st.session_state.get(FORMAT_KEY, "svg"),
+            "filename": f"cohort-{key.removeprefix('cohort-')}",
+            "scale": 2,
+        },
+    }
+    st.plotly_chart(figure, key=key, config=settings, **options)
 
 
-@st.cache_resource(show_spinner="Measuring the validation set", max_entries=4)
-def _measure(weights_sha256: str, content_sha256: str, _table: pd.DataFrame) -> Measured:
-    validation = ValidationSet.from_frame(_table)
-    bootstrap = Bootstrap(validation)
-    first = validation.first_scans
-    oracle_curve = None
-    if evaluate(validation, 0.5, bootstrap=bootstrap).oracle is not None and "p_ht_image" in validation.columns:
-        truth = validation.columns["p_ht_image"][first]
-        oracle_curve = roc_curve(validation.labels[first], truth) if math.isfinite(truth.sum()) else None
-    curve = roc_curve(validation.labels, validation.probability, bootstrap)
-    return Measured(validation, bootstrap, curve, oracle_curve, reliability(validation))
-
-
-def draw_source(found: Evaluation, model: ModelIdentity, *, independent: bool) -> None:
-    """Say whose scans these are, how many, which model, and the headline figure."""
-    patients = "simulated patients" if model.simulated else "patients"
-    auc = found.metrics["auc"]
-    st.write(
-        f"On {found.n_scans} scans of {found.n_patients} {patients} that never trained it, the model ranks a scan with "
+def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> None:
+    """Whose scans these are, how many, by which model, and the headline figure with what bounds it."""
+    validation, model = measured.validation, cohort.model
+    st.caption(source_line(cohort, measured, filters))
+    auc = measured.bootstrap.auc()
+    whose = "patients of your file" if model is None else "patients that never trained it"
+    if model is not None and model.simulated:
+        whose = "simulated patients that never trained it"
+    st.markdown(
+        f"##### On {validation.n_scans} scans of {validation.n_patients} {whose}, the model ranks a scan with "
         f"hemorrhagic transformation above one without in **{auc.value:.0%}** of pairs: AUC {auc.value:.3f} "
         f"(95% interval {auc.low:.3f} to {auc.high:.3f})."
     )
-    if model.simulated:
+    _draw_warnings(cohort, measured)
+
+
+def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = ()) -> str:
+    """Patients, scans, events, split, source, model and filters in one line of Markdown."""
+    validation, model = measured.validation, cohort.model
+    share = validation.n_events / validation.n_scans
+    parts = [
+        f"{validation.n_patients} patients",
+        f"{validation.n_scans} scans",
+        f"{validation.n_events} with HT ({share:.0%})",
+    ]
+    if model is None:
+        parts += ["source: your file", "model: whichever made it"]
+    else:
+        split = "validation patients" if cohort.independent else "calibration patients"
+        parts += [
+            f"split by patient: {split}",
+            "source: SIMULATED scans and outcomes" if model.simulated else "source: real scans",
+            f"model {plain(model.id)}, weights {model.weights_sha256[:12]}",
+            plain(notice_for(simulated=model.simulated, training_data=model.training_data)),
+        ]
+    if filters:
+        parts.append(f"**only {plain('; '.join(filters))}**")
+    return " · ".join(parts)
+
+
+def _draw_warnings(cohort: Cohort, measured: Measured) -> None:
+    validation, model = measured.validation, cohort.model
+    if model is not None and model.simulated:
         st.warning(
             "SIMULATED scans and outcomes: these figures say nothing about how well the model does on real patients.",
             icon=":material/science:",
         )
-    if not independent:
+    if not cohort.independent:
         st.warning(
             "Calibration and threshold were fitted on these same patients, so the figures flatter the model. "
             "Train with a separate validation cohort for a fair measure.",
             icon=":material/warning:",
         )
-    columns = st.columns(4)
-    columns[0].metric("Patients", found.n_patients)
-    columns[1].metric("Scans", found.n_scans)
-    columns[2].metric("Scans with HT", found.n_events)
-    columns[3].metric("Share with HT", f"{found.n_events / found.n_scans:.0%}")
-    st.caption(
-        f"Model {plain(model.id)}, weights {model.weights_sha256[:12]}, trained on {plain(model.training_data)}. "
-        + notice_for(simulated=model.simulated, training_data=plain(model.training_data))
-    )
+    fewest = min(validation.n_events, validation.n_scans - validation.n_events)
+    if fewest < MIN_EVENTS:
+        kind = "with" if validation.n_events == fewest else "without"
+        st.warning(
+            f"Only {fewest} scans {kind} hemorrhagic transformation: below {MIN_EVENTS} the intervals are unsteady. "
+            "Read no difference into these figures.",
+            icon=":material/warning:",
+        )
 
 
-def draw_charts(measured: Measured, found: Evaluation) -> None:
-    """ROC and confusion matrix at the chosen threshold, then how the predictions spread and calibrate."""
-    left, right = st.columns(2, gap="large")
+def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint, prevalence: float | None) -> None:
+    """ROC and confusion matrix, and every figure that the threshold moves."""
+    left, right = st.columns([1.1, 1], gap="large")
     with left:
         st.subheader("ROC curve")
-        figure = roc(measured.curve, found.metrics["auc"], found.confusion, measured.oracle_curve)
-        st.plotly_chart(figure, key="roc", config=_CHART)
+        figure = roc(measured.curve, measured.bootstrap.auc(), point.confusion, measured.oracle_curve)
+        chart(
+            figure, ROC_KEY, on_select=partial(choose_by_roc, cohort), selection_mode="points", alt=_roc_words(measured)
+        )
+        st.caption("Click the model's curve to set the threshold there.")
     with right:
         st.subheader("Confusion matrix")
-        st.plotly_chart(confusion_matrix(found.confusion), key="confusion", config=_CHART)
+        chart(confusion_matrix(point.confusion), "cohort-confusion")
+    figures = {name: point.figures[name] for name in AT_THRESHOLD}
+    st.subheader(f"At the threshold {point.threshold:.1%}")
+    half = (len(figures) + 1) // 2
+    rows = figure_rows(figures, prevalence)
     left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Predicted risk by outcome")
-        st.plotly_chart(score_distribution(measured.validation, found.threshold), key="scores", config=_CHART)
-    with right:
-        st.subheader("Calibration")
-        st.plotly_chart(calibration_curve(measured.groups), key="calibration", config=_CHART)
+    left.dataframe(rows[:half], hide_index=True, width="stretch")
+    right.dataframe(rows[half:], hide_index=True, width="stretch")
+    if prevalence is not None:
+        st.caption("F1, accuracy and net benefit stay those of the scans as they are.")
+    _draw_oracle(measured)
 
 
-def draw_oracle(found: Evaluation) -> None:
-    """How near the model comes to the best anyone could do on simulated scans."""
-    if found.oracle is None:
+def _roc_words(measured: Measured) -> str:
+    auc = measured.bootstrap.auc()
+    return f"ROC curve of the model, AUC {auc.value:.3f}, 95% interval {auc.low:.3f} to {auc.high:.3f}."
+
+
+def _draw_oracle(measured: Measured) -> None:
+    ceiling = measured.oracle
+    if ceiling is None:
         return
-    parts = [f"model {found.oracle.model_auc:.3f}"]
-    if found.oracle.image_auc is not None:
-        parts.append(f"true risk given the image alone {found.oracle.image_auc:.3f}")
-    if found.oracle.full_auc is not None:
-        parts.append(f"true risk given everything the simulator knows {found.oracle.full_auc:.3f}")
+    parts = [f"model {ceiling.model_auc:.3f}"]
+    if ceiling.image_auc is not None:
+        parts.append(f"true risk given the image alone {ceiling.image_auc:.3f}")
+    if ceiling.full_auc is not None:
+        parts.append(f"true risk given everything the simulator knows {ceiling.full_auc:.3f}")
     st.write(
         f"**Best possible (simulator truth).** AUC on each patient's first scan: {'; '.join(parts)}. The outcome is "
         "drawn at random from the true risk, so that no model can reach 1."
     )
 
 
-def draw_comparison(found: Evaluation, *, simulated: bool) -> None:
-    """The four figures the paper reports, beside ours, and why the two columns cannot be compared."""
-    st.subheader("Beside the published figures")
-    rows = [
-        {"Figure": _NAMES[name], "This model": _shown(name, found.metrics[name]), "Paper": _shown(name, published)}
-        for name, published in PAPER.metrics.items()
-    ]
-    st.dataframe(rows, hide_index=True, width="stretch")
-    whose = "simulated scans; the paper's are of real patients" if simulated else "other patients than the paper's"
-    st.write(
-        f"**Not comparable.** Our figures are of {whose}. The paper's abstract does not give the size of its "
-        "validation split, the threshold or the network's make-up, and we could not read its full text. Its figures "
-        f"together imply that about {PAPER.implied_prevalence:.0%} of its validation scans had HT (our arithmetic), "
-        f"here it is {found.n_events / found.n_scans:.0%}; F1 and accuracy move with that share. Neither column says "
-        "that one model is better than the other."
+def draw_risks(measured: Measured, point: OperatingPoint) -> None:
+    """How the predicted risks spread, whether they mean what they say, and the figures that no threshold moves."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Predicted risk by outcome")
+        chart(score_distribution(measured.validation, point.threshold), "cohort-scores")
+    with right:
+        st.subheader("Calibration")
+        chart(calibration_curve(measured.groups), "cohort-calibration")
+    st.subheader("Whatever the threshold")
+    st.dataframe(fixed_rows(measured), hide_index=True, width="stretch")
+    st.caption(resampling_words(measured))
+
+
+def fixed_rows(measured: Measured) -> pd.DataFrame:
+    """The figures that no threshold moves, for people; DeLong's interval beside the resampled one."""
+    rows = figure_rows(measured.bootstrap.fixed)
+    first = measured.validation.first_scans
+    try:
+        found = delong_interval(measured.validation.labels[first], measured.validation.probability[first])
+    except CohortError:
+        return rows
+    extra = pd.DataFrame(
+        [["AUC, first scan of each patient, DeLong's interval", shown("auc", found)]], columns=rows.columns
     )
-    st.caption(
-        f"Paper: {PAPER.citation}, doi [{PAPER.doi}](https://doi.org/{PAPER.doi}): {PAPER.n_patients} patients, "
-        f"{PAPER.n_patients_with_ht} with HT, {PAPER.n_scans} scans, training and validation together."
+    return pd.concat([rows.iloc[:1], extra, rows.iloc[1:]], ignore_index=True)
+
+
+def resampling_words(measured: Measured) -> str:
+    """How the intervals were made."""
+    draws = measured.bootstrap.n_resamples
+    return (
+        f"Intervals: {draws} resamples of whole patients ({min(500, draws)} for calibration and the ROC band), 2.5th "
+        "to 97.5th percentile; in the calibration curve Wilson's, scans taken as independent."
     )
 
 
-def draw_tables(found: Evaluation, model: ModelIdentity) -> None:
-    """All figures with intervals, those of parts of the scans, and the download."""
-    st.subheader("All figures")
-    rows = [{"Figure": _NAMES[name], "Value (95% interval)": _shown(name, v)} for name, v in found.metrics.items()]
-    st.dataframe(rows, hide_index=True, width="stretch")
+def draw_usefulness(measured: Measured, point: OperatingPoint) -> None:
+    """Decision curve and precision-recall."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Decision curve")
+        chart(decision(measured.decision, point.threshold), "cohort-decision")
+        st.caption(
+            "Net benefit counts true positives, less false ones weighed by the odds of the threshold. Where the "
+            "model's line is not above both others, calling everybody or nobody is as good."
+        )
+    with right:
+        st.subheader("Precision and recall")
+        figure = precision_recall(measured.precision_recall, measured.bootstrap.fixed["auprc"], point)
+        chart(figure, "cohort-precision-recall")
+        st.caption("Of the scans as they are: precision moves with the share that has HT.")
+    benefit = point.figures["net_benefit"]
+    st.write(f"At the threshold {point.threshold:.1%}: {NAMES['net_benefit'].lower()} {shown('net_benefit', benefit)}.")
+
+
+def draw_subgroups(measured: Measured) -> None:
+    """The forest plot and its table."""
+    st.subheader("Parts of the scans")
+    if not measured.subgroups:
+        st.info("The table tells nothing to part the scans by: age, sex, thickness, time, tilt, side or scanner.")
+        return
+    chart(forest(measured.subgroups, measured.bootstrap.auc()), "cohort-forest")
     st.caption(
-        f"At the threshold {found.threshold:.0%}. Intervals: 2000 resamples of whole patients (500 for calibration)."
+        f"Dashed: AUC of all scans. Hollow: fewer than {MIN_EVENTS} events, or as few without; read no difference into "
+        "these. With so many parts some differ by chance."
     )
-    st.download_button(
-        "Download the figures (CSV)",
-        metrics_csv(found, model),
-        file_name="cohort-figures.csv",
-        mime="text/csv",
-        icon=":material/download:",
-    )
-    if found.subgroups:
-        st.subheader("Parts of the scans")
-        parts = [
+    with st.expander("As a table"):
+        st.dataframe(subgroup_rows(measured), hide_index=True, width="stretch")
+
+
+def subgroup_rows(measured: Measured) -> pd.DataFrame:
+    """One row a part, for people."""
+    return pd.DataFrame(
+        [
             {
                 "Part": part.name,
                 "Patients": part.n_patients,
                 "Scans": part.n_scans,
                 "With HT": part.n_events,
-                "AUC (95% interval)": _shown("auc", part.auc),
+                "AUC (95% interval)": shown("auc", part.auc),
             }
-            for part in found.subgroups
+            for part in measured.subgroups
         ]
-        st.dataframe(parts, hide_index=True, width="stretch")
-
-
-def metrics_csv(found: Evaluation, model: ModelIdentity) -> str:
-    """The figures as CSV, with what they rest on in every row."""
-    rows = [
-        {
-            "metric": name,
-            **vars(interval),
-            "threshold": found.threshold,
-            "n_patients": found.n_patients,
-            "n_scans": found.n_scans,
-            "n_events": found.n_events,
-            "model": model.id,
-            "weights_sha256": model.weights_sha256,
-            "scans": "simulated" if model.simulated else "real",
-        }
-        for name, interval in found.metrics.items()
-    ]
-    return pd.DataFrame(rows).to_csv(index=False)
-
-
-def _shown(name: str, interval: Interval) -> str:
-    if not math.isfinite(interval.value):
-        return "undefined"
-    if name in _PLAIN_NUMBERS:
-        return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
-    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    )

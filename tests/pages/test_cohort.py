@@ -3,32 +3,57 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from htcore.errors import BundleError
-from htcore.evaluation import ValidationSet, evaluate
+from htcore.evaluation import PAPER, Bootstrap, ValidationSet, evaluate, operating_point, youden_threshold
 from htcore.types import ModelIdentity
 from htcore.ui import session
-from htcore.ui.cohort_view import metrics_csv
+from htcore.ui.cohort_controls import ROC_KEY
+from htcore.ui.cohort_data import Cohort, measure
+from htcore.ui.cohort_report import figures_csv, report_html, subgroups_csv
+from htcore.ui.cohort_words import shown
+from htcore.ui.prevalence import PREVALENCE_KEY
 from tests.evaluation.cohort import frame
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "cohort.py")
 MODEL = ModelIdentity("test-model", "ab" * 32, "simulated cohort", simulated=True)
+OWN_THRESHOLD = 0.413
 
 
-def page_with(monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame) -> AppTest:
+def page_with(monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame, section: str | None = None) -> AppTest:
     bundle = SimpleNamespace(
-        validation=table, identity=MODEL, calibration=SimpleNamespace(threshold=0.413, prevalence=0.49)
+        validation=table, identity=MODEL, calibration=SimpleNamespace(threshold=OWN_THRESHOLD, prevalence=0.49)
     )
     monkeypatch.setattr(session, "current_bundle", lambda: bundle)
-    return AppTest.from_file(PAGE, default_timeout=30).run()
+    page = AppTest.from_file(PAGE, default_timeout=30)
+    if section is not None:
+        page.session_state["cohort-section"] = section
+    return page.run()
 
 
 def texts(page: AppTest) -> str:
-    return "\n".join(str(e.value) for e in [*page.markdown, *page.caption, *page.subheader, *page.warning])
+    return "\n".join(str(e.value) for e in [*page.markdown, *page.caption, *page.subheader, *page.warning, *page.info])
+
+
+def source(page: AppTest) -> str:
+    """The line that says whose scans these are."""
+    return next(str(e.value) for e in page.caption if " patients · " in str(e.value))
+
+
+def slider(page: AppTest) -> Any:
+    return next(s for s in page.slider if s.key.startswith("threshold-"))
+
+
+def figures(page: AppTest) -> dict[str, str]:
+    """The tables of figures on the screen, by name."""
+    tables = [found.value for found in page.dataframe if "Figure" in found.value.columns]
+    return {row["Figure"]: row.iloc[1] for table in tables for _, row in table.iterrows()}
 
 
 def test_without_a_model_the_page_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,29 +67,156 @@ def test_without_a_model_the_page_says_what_to_do(monkeypatch: pytest.MonkeyPatc
     assert not page.slider
 
 
-def test_page_shows_figures_source_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_opens_with_source_model_and_headline(monkeypatch: pytest.MonkeyPatch) -> None:
     table = frame()
     page = page_with(monkeypatch, table)
     assert not page.exception and not page.error
-    shown = texts(page)
-    auc = evaluate(ValidationSet.from_frame(table), 0.5).metrics["auc"]
-    assert f"AUC {auc.value:.3f} (95% interval {auc.low:.3f} to {auc.high:.3f})" in shown
-    assert "SIMULATED" in shown and "Not comparable" in shown and "about 67%" in shown
-    assert "abababababab" in shown and "test\\-model" in shown
-    assert "Best possible (simulator truth)" in shown
-    assert [metric.value for metric in page.metric][:2] == ["60", "80"]
-    assert page.dataframe[0].value["Paper"][0] == "0.842 (0.758 to 0.921)"
+    line, told = source(page), texts(page)
+    found = evaluate(ValidationSet.from_frame(table), OWN_THRESHOLD)
+    auc = found.metrics["auc"]
+    assert line.startswith(f"60 patients · 80 scans · {found.n_events} with HT")
+    for words in ("split by patient: validation patients", "SIMULATED", "test\\-model", "weights abababababab"):
+        assert words in line, words
+    assert f"AUC {auc.value:.3f} (95% interval {auc.low:.3f} to {auc.high:.3f})" in told
+    assert "Best possible (simulator truth)" in told
 
 
-def test_slider_starts_at_the_models_threshold_and_moves_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_shows_the_figures_of_the_command_at_the_models_own_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    found = evaluate(ValidationSet.from_frame(table), OWN_THRESHOLD).metrics
+    page = page_with(monkeypatch, table)
+    told = figures(page)
+    assert slider(page).value == pytest.approx(41.3)
+    for name, words in (("sensitivity", "Sensitivity"), ("ppv", "Positive predictive value"), ("f1", "F1")):
+        assert told[words] == shown(name, found[name])
+    assert told["Positive likelihood ratio"] == shown("lr_positive", found["lr_positive"])
+    told = figures(page_with(monkeypatch, table, "Risks"))
+    assert told["Brier score (0 is best)"] == shown("brier", found["brier"])
+    assert told["AUC"] == shown("auc", found["auc"])
+
+
+def test_slider_moves_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame())
-    assert page.slider[0].value == pytest.approx(41.3)
-    page.slider[0].set_value(0.0).run()
+    slider(page).set_value(0.0).run()
     assert not page.exception
-    sensitivity = page.dataframe[0].value.set_index("Figure")["This model"]["Sensitivity"]
-    assert sensitivity == "100.0% (100.0% to 100.0%)"
-    page.slider[0].set_value(100.0).run()
-    assert "undefined" in set(page.dataframe[1].value["Value (95% interval)"])
+    assert figures(page)["Sensitivity"] == "100.0% (100.0% to 100.0%)"
+    slider(page).set_value(100.0).run()
+    assert figures(page)["Positive predictive value"] == "undefined"
+
+
+def test_presets_set_the_threshold_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    validation = ValidationSet.from_frame(table)
+    bootstrap, curve = Bootstrap(validation), measure(table).curve
+    page = page_with(monkeypatch, table)
+    page.button(key="preset-youden").click().run()
+    best = youden_threshold(curve)
+    assert slider(page).value == pytest.approx(100 * best, abs=0.051)
+    assert figures(page)["Specificity"] == shown("specificity", operating_point(bootstrap, best).figures["specificity"])
+    page.button(key="preset-sensitivity").click().run()
+    assert float(figures(page)["Sensitivity"].split("%")[0]) >= 90
+    page.number_input(key="cost-ratio").set_value(4.0).run()
+    page.button(key="preset-cost").click().run()
+    assert slider(page).value == pytest.approx(20.0)
+    page.button(key="preset-own").click().run()
+    assert figures(page)["F1"] == shown("f1", operating_point(bootstrap, OWN_THRESHOLD).figures["f1"])
+
+
+def test_a_click_on_the_roc_sets_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    from htcore.ui import cohort_controls
+
+    cohort = Cohort(frame(), "k" * 64, MODEL, True, 0.5)
+    state: dict[str, Any] = {}
+    monkeypatch.setattr(cohort_controls.st, "session_state", state)
+    for given, expected in (([0.37], 0.37), (0.21, 0.21)):
+        state[ROC_KEY] = {"selection": {"points": [{"customdata": given}]}}
+        cohort_controls.choose_by_roc(cohort)
+        exact, widget = cohort_controls._keys(cohort)
+        assert state[exact] == expected and state[widget] == pytest.approx(100 * expected)
+    for nothing in ([], [{}], [{"customdata": None}], [{"customdata": [7.0]}], [{"customdata": []}]):
+        state[ROC_KEY] = {"selection": {"points": nothing}}
+        cohort_controls.choose_by_roc(cohort)
+        assert state[exact] == 0.21
+
+
+def test_prevalence_moves_predictive_values_alone_and_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    page = page_with(monkeypatch, table)
+    before = figures(page)
+    page.number_input(key="cohort-prevalence").set_value(10.0).run()
+    after = figures(page)
+    expected = operating_point(Bootstrap(ValidationSet.from_frame(table)), OWN_THRESHOLD, 0.10).figures
+    assert after["Positive predictive value where 10.0% have HT"] == shown("ppv", expected["ppv"])
+    assert after["Negative predictive value where 10.0% have HT"] == shown("npv", expected["npv"])
+    assert {name: after[name] for name in ("Sensitivity", "F1")} == {
+        name: before[name] for name in ("Sensitivity", "F1")
+    }
+    assert page.session_state[PREVALENCE_KEY] == pytest.approx(0.10)
+
+
+def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame(n_patients=120)
+    page = page_with(monkeypatch, table)
+    age = next(s for s in page.slider if s.key.startswith("filter-age"))
+    age.set_range(60.0, age.max).run()
+    assert not page.exception
+    older = table[table["age"] >= 60]
+    assert source(page).startswith(f"{older['patient_id'].nunique()} patients · {len(older)} scans")
+    assert "only age 60 to" in source(page)
+    auc = evaluate(ValidationSet.from_frame(older.reset_index(drop=True)), 0.5).metrics["auc"]
+    assert f"AUC {auc.value:.3f}" in texts(page)
+    assert "the intervals are unsteady" not in texts(page)
+    next(s for s in page.slider if s.key.startswith("filter-age")).set_range(80.0, age.max).run()
+    assert "the intervals are unsteady" in texts(page)
+    next(s for s in page.slider if s.key.startswith("filter-age")).set_range(age.max, age.max).run()
+    assert not page.exception and "Too little to evaluate" in page.error[0].value
+    next(s for s in page.slider if s.key.startswith("filter-age")).set_range(age.min, age.max).run()
+    assert not page.error and "120 patients" in source(page)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("Risks", "Calibration"),
+        ("Usefulness", "Decision curve"),
+        ("Subgroups", "Parts of the scans"),
+        ("Cases", "The most confident mistakes"),
+        ("Compared", "Not comparable"),
+        ("Download", "The whole page"),
+    ],
+)
+def test_every_section_opens_with_a_whole_and_with_a_bare_table(
+    monkeypatch: pytest.MonkeyPatch, section: str, words: str
+) -> None:
+    bare = frame()[["patient_id", "scan_id", "ht", "probability"]]
+    for table in (frame(), bare):
+        page = page_with(monkeypatch, table, section)
+        assert not page.exception and not page.error
+        assert words in texts(page)
+
+
+def test_the_paper_stands_beside_with_intervals_and_why_not_comparable(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = page_with(monkeypatch, frame(), "Compared")
+    table = page.dataframe[0].value.set_index("Figure")
+    assert table["Paper"]["AUC"] == shown("auc", PAPER.metrics["auc"])
+    assert len(table) == 4 and "simulated scans; the paper's are of real patients" in texts(page)
+    assert f"about {PAPER.implied_prevalence:.0%}" in texts(page)
+
+
+def test_cases_are_listed_mistakes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    page = page_with(monkeypatch, table, "Cases")
+    missed, false, every = (found.value for found in page.dataframe[:3])
+    called = table["probability"] >= OWN_THRESHOLD
+    wrong = table[(table["ht"] == 1) & ~called]
+    assert missed["scan_id"].iloc[0] == wrong.loc[wrong["probability"].idxmin(), "scan_id"]
+    wrong = table[(table["ht"] == 0) & called]
+    assert false["scan_id"].iloc[0] == wrong.loc[wrong["probability"].idxmax(), "scan_id"]
+    assert len(every) == len(table) and "no thumbnails" in texts(page)
+    page.button_group(key="cohort-kinds").set_value(["FN"]).run()
+    assert set(page.dataframe[2].value["kind"]) == {"FN"}
+    page.button_group(key="cohort-kinds").set_value([]).run()
+    assert not page.exception and "No scan is of the kinds chosen." in texts(page)
 
 
 def test_calibration_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +227,7 @@ def test_calibration_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch)
 def test_mixed_tables_are_measured_on_validation_patients(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = frame(seed=2).assign(part="calibration")
     page = page_with(monkeypatch, pd.concat([frame(), fitted.assign(patient_id="C" + fitted["patient_id"])]))
-    assert page.metric[1].value == "80" and "flatter" not in texts(page)
+    assert "80 scans" in source(page) and "flatter" not in texts(page)
 
 
 def test_one_class_is_an_error_not_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +236,80 @@ def test_one_class_is_an_error_not_a_figure(monkeypatch: pytest.MonkeyPatch) -> 
     assert "Too little to evaluate" in page.error[0].value
 
 
-def test_download_carries_figures_and_source() -> None:
-    found = evaluate(ValidationSet.from_frame(frame()), 0.4, n_resamples=20)
-    table = pd.read_csv(StringIO(metrics_csv(found, MODEL)))
-    assert set(table["metric"]) == set(found.metrics)
-    assert set(table["scans"]) == {"simulated"} and set(table["threshold"]) == {0.4}
+def load(page: AppTest, content: bytes) -> None:
+    page.file_uploader[0].set_value(("mine.csv", content, "text/csv")).run()
+
+
+def test_own_predictions_are_evaluated_on_the_spot_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = page_with(monkeypatch, frame())
+    mine = frame(n_patients=90, seed=8)
+    load(page, mine[["patient_id", "scan_id", "ht", "probability", "age"]].to_csv(index=False).encode())
+    assert not page.exception and not page.error
+    assert source(page).startswith("90 patients · 120 scans")
+    assert "source: your file" in source(page) and "SIMULATED" not in texts(page)
+    assert slider(page).value == 50.0
+    next(button for button in page.button if "Back" in button.label).click().run()
+    assert source(page).startswith("60 patients · 80 scans")
+
+
+def test_own_predictions_of_the_same_scans_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    page = page_with(monkeypatch, table, "Compared")
+    worse = table.assign(probability=np.random.default_rng(0).random(len(table)))
+    load(page, worse.to_csv(index=False).encode())
+    assert "On the first scan of 60 patients that both know" in texts(page)
+    load(page, worse.assign(patient_id="other-" + worse["patient_id"]).to_csv(index=False).encode())
+    assert "too few of the installed model's validation scans" in texts(page)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"patient_id,ht\nA,1\n", "lacks scan_id, probability"),
+        (b"patient_id,scan_id,ht,probability\nA,1,0,7\nB,1,x,0.5\n", "Row 1, column probability"),
+        (b"patient_id,scan_id,ht,probability\nA,1,0,.7\nB,1,0,.5\nC,1,0,.5\n", "Too little to evaluate"),
+        ("patient_id,scan_id,ht,probability\nÄ,1,0,.7\n".encode("latin-1"), "not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_and_the_page_stays(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
+) -> None:
+    page = page_with(monkeypatch, frame())
+    load(page, content)
+    assert not page.exception
+    assert words in page.error[0].value and "shows what it showed before" in page.error[0].value
+    assert source(page).startswith("60 patients · 80 scans")
+    page.button(key="dismiss-problem").click().run()
+    assert not page.error
+
+
+def test_downloads_carry_figures_and_source() -> None:
+    table = frame()
+    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4), measure(table)
+    point = operating_point(measured.bootstrap, 0.4, 0.2)
+    written = pd.read_csv(StringIO(figures_csv(cohort, measured, point, ("age 60 to 80 years",))))
+    by_name = written.set_index("metric")
+    assert by_name.loc["auc", "value"] == pytest.approx(measured.bootstrap.auc().value)
+    assert by_name.loc["ppv", "low"] == pytest.approx(point.figures["ppv"].low)
+    assert set(written["scans"]) == {"simulated"} and set(written["threshold"]) == {0.4}
+    assert set(written["prevalence_of_predictive_values"]) == {0.2} and set(written["filters"]) == {
+        "age 60 to 80 years"
+    }
+    parts = pd.read_csv(StringIO(subgroups_csv(cohort, measured)))
+    assert parts["n_scans"].tolist() == [part.n_scans for part in measured.subgroups]
+
+
+def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> None:
+    table = frame()
+    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4), measure(table)
+    point = operating_point(measured.bootstrap, 0.4)
+    page = report_html(cohort, measured, point, ("age <60>",), None)
+    for words in ("Research use only", "SIMULATED", "test-model", "ab" * 32, "age &lt;60&gt;", "Not comparable"):
+        assert words in page, words
+    assert shown("sensitivity", point.figures["sensitivity"]) in page
+    assert page.count("Plotly.newPlot(") == 7
+    head = page[: page.index("<script")]
+    assert "<script src=" not in page and "<link" not in head
+    own = report_html(Cohort(table, "k" * 64, None, True, 0.5), measured, point, (), None)
+    assert "source not known" in own and "SIMULATED" not in own

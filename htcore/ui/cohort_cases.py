@@ -1,0 +1,84 @@
+"""Single scans at the threshold, and the most confident mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from htcore.evaluation import KINDS, OperatingPoint, case_table, confident_mistakes
+from htcore.ui.cohort_data import Measured
+
+_MOST_ROWS = 2000
+"""More would make every move of the threshold wait for the table; the file has all."""
+_KIND_WORDS = {
+    "TP": "TP: called, bled",
+    "FP": "FP: called, did not bleed",
+    "FN": "FN: not called, bled",
+    "TN": "TN: not called, did not bleed",
+}
+_COLUMNS: dict[str, Any] = {
+    "patient_id": "Patient",
+    "scan_id": "Scan",
+    "kind": "Kind",
+    "ht": st.column_config.CheckboxColumn("HT"),
+    "probability": st.column_config.ProgressColumn("Predicted risk", format="percent", min_value=0, max_value=1),
+    "p_ht_image": st.column_config.NumberColumn("True risk given the image (simulator)", format="percent"),
+    "age": st.column_config.NumberColumn("Age, years", format="%.0f"),
+    "sex": "Sex",
+    "onset_to_ct_h": st.column_config.NumberColumn("Onset to scan, h", format="%.1f"),
+    "thickness_mm": st.column_config.NumberColumn("Thickness, mm", format="%.2f"),
+    "tilt_deg": st.column_config.NumberColumn("Tilt, degrees", format="%.1f"),
+    "lesion_volume_ml": st.column_config.NumberColumn("True lesion, mL", format="%.1f"),
+    "predicted_lesion_ml": st.column_config.NumberColumn("Lesion seen by the model, mL", format="%.1f"),
+    "lesion_side": "Side",
+}
+
+
+def draw_cases(measured: Measured, point: OperatingPoint) -> None:
+    """The mistakes first, then every scan."""
+    cases = case_table(measured.table, point.threshold)
+    missed, false = confident_mistakes(cases)
+    st.subheader("The most confident mistakes")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Bled, though the risk was low**")
+        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.")
+    with right:
+        st.markdown("**Did not bleed, though the risk was high**")
+        _table(false, "cohort-false", "No scan without HT lies above the threshold.")
+    st.caption(
+        "The model stores predictions, not images: there are no thumbnails, and a scan can be looked at only where its "
+        "files are."
+    )
+    st.subheader("All scans")
+    kinds = st.pills(
+        "Show",
+        KINDS,
+        selection_mode="multi",
+        default=KINDS,
+        format_func=lambda kind: f"{_KIND_WORDS[kind]} ({int((cases['kind'] == kind).sum())})",
+        key="cohort-kinds",
+    )
+    chosen = cases[cases["kind"].isin(kinds)]
+    rows = chosen.iloc[(chosen["probability"] - point.threshold).abs().argsort(kind="stable")[::-1]]
+    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.")
+    cut = f" The {_MOST_ROWS} farthest from it are shown; the file has all." if len(rows) > _MOST_ROWS else ""
+    st.caption(f"{len(rows)} scans, farthest from the threshold first; click a column's head to sort by it.{cut}")
+    st.download_button(
+        "Download these scans (CSV)",
+        lambda: rows.to_csv(index=False),
+        file_name="cohort-cases.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key="download-cases",
+        on_click="ignore",
+    )
+
+
+def _table(rows: pd.DataFrame, key: str, empty: str) -> None:
+    if rows.empty:
+        st.write(empty)
+    else:
+        st.dataframe(rows, hide_index=True, width="stretch", column_config=_COLUMNS, key=key)

@@ -1,0 +1,191 @@
+"""What a person sets on the cohort page: which predictions, which scans, from which risk on a scan is called."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from htcore.errors import HtcoreError
+from htcore.evaluation import (
+    MAX_ROWS,
+    RocCurve,
+    TableError,
+    ValidationSet,
+    cost_threshold,
+    read_predictions,
+    sensitivity_threshold,
+    youden_threshold,
+)
+from htcore.ui.cohort_data import Cohort, keep_own, own_cohort
+
+ROC_KEY = "cohort-roc"
+_SENSITIVITY = 0.90
+_GENERATION = "htcore.cohort.uploads"
+_PROBLEM = "htcore.cohort.problem"
+# Column, label, step of the slider.
+_RANGES = (
+    ("age", "Age, years", 1.0),
+    ("thickness_mm", "Slice thickness, mm", 0.5),
+    ("lesion_volume_ml", "True lesion volume, mL", 1.0),
+    ("onset_to_ct_h", "Onset to scan, h", 0.5),
+)
+
+
+def draw_threshold(cohort: Cohort, curve: RocCurve) -> float:
+    """The one threshold of the page, in [0, 1], with its presets; it is kept when the page is left."""
+    exact, slider = _keys(cohort)
+    st.session_state.setdefault(exact, cohort.threshold)
+    if slider not in st.session_state:
+        st.session_state[slider] = round(100 * st.session_state[exact], 1)
+    st.slider(
+        "Threshold: call a scan positive from this risk on",
+        min_value=0.0,
+        max_value=100.0,
+        step=0.1,
+        format="%.1f%%",
+        key=slider,
+        on_change=_follow_slider,
+        args=(exact, slider),
+    )
+    choose = partial(_choose, exact, slider)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        own = "Model's own" if cohort.model is not None else "50%"
+        st.button(own, key="preset-own", on_click=choose, args=(cohort.threshold,), help="Where the page starts.")
+        st.button(
+            "Youden",
+            key="preset-youden",
+            on_click=choose,
+            args=(youden_threshold(curve),),
+            help="Largest sensitivity + specificity on these very scans: it flatters them.",
+        )
+        st.button(
+            f"Sensitivity ≥ {_SENSITIVITY:.0%}",
+            key="preset-sensitivity",
+            on_click=choose,
+            args=(sensitivity_threshold(curve, _SENSITIVITY),),
+            help="The highest threshold that reaches it on these very scans.",
+        )
+        costs = st.number_input("A missed HT costs as many false alarms as", 0.1, 100.0, 3.0, 0.5, key="cost-ratio")
+        st.button(
+            "By cost",
+            key="preset-cost",
+            on_click=choose,
+            args=(cost_threshold(costs),),
+            help="1 / (1 + ratio): right where the risks are calibrated.",
+        )
+    return float(st.session_state[exact])
+
+
+def choose_by_roc(cohort: Cohort) -> None:
+    """Take the threshold of the point of the ROC curve that was clicked; a callback of the chart."""
+    points = st.session_state[ROC_KEY]["selection"]["points"]
+    cuts = [_number(point.get("customdata")) for point in points]
+    if cuts and cuts[0] is not None:
+        _choose(*_keys(cohort), cuts[0])
+
+
+def _number(value: Any) -> float | None:
+    """A point's ``customdata``, which comes alone or in a list."""
+    value = value[0] if isinstance(value, list | tuple) and value else value
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
+
+
+def _keys(cohort: Cohort) -> tuple[str, str]:
+    """Of the exact threshold and of its slider, which shows tenths; another cohort or model starts anew."""
+    part = f"{cohort.model.weights_sha256[:12]}-{cohort.key[:12]}" if cohort.model else cohort.key[:24]
+    return f"htcore.cohort.threshold-{part}", f"threshold-{part}"
+
+
+def _follow_slider(exact: str, slider: str) -> None:
+    st.session_state[exact] = st.session_state[slider] / 100
+
+
+def _choose(exact: str, slider: str, threshold: float) -> None:
+    st.session_state[exact] = threshold
+    st.session_state[slider] = round(100 * threshold, 1)
+
+
+def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    """Ranges of what is known of the scans: which scans remain (``None`` for all), and what was asked, in words."""
+    mask, asked = np.ones(len(cohort.table), dtype=bool), []
+    with st.popover("Filter the scans", icon=":material/filter_alt:"):
+        shown = False
+        for column, label, step in _RANGES:
+            values = _known(cohort.table, column)
+            low, high = _bounds(values, step)
+            if low >= high:
+                continue
+            shown = True
+            chosen = st.slider(label, low, high, (low, high), step, key=f"filter-{column}-{cohort.key[:12]}")
+            if chosen != (low, high):
+                mask &= (values >= chosen[0]) & (values <= chosen[1])
+                asked.append(
+                    f"{label.partition(',')[0].lower()} {chosen[0]:g} to {chosen[1]:g}{label.partition(',')[2]}"
+                )
+        st.caption(
+            "Everything on the page follows. Scans whose value is unknown leave with the first filter on it."
+            if shown
+            else "The table holds nothing to filter by: it lacks age, thickness_mm, lesion_volume_ml and onset_to_ct_h."
+        )
+    return (mask if asked else None), tuple(asked)
+
+
+def _known(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    if column not in table.columns:
+        return np.full(len(table), np.nan)
+    return np.asarray(pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _bounds(values: NDArray[np.float64], step: float) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 0.0
+    return float(np.floor(finite.min() / step) * step), float(np.ceil(finite.max() / step) * step)
+
+
+def draw_own_predictions() -> None:
+    """Load a table of predictions in place of the model's own; what cannot be used is told, and the page stays."""
+    with st.popover("Your predictions", icon=":material/upload_file:", key="own-predictions"):
+        st.write(
+            "A CSV file with the columns `patient_id`, `scan_id`, `ht` (0 or 1) and `probability` (0 to 1), one row a "
+            f"scan, at most {MAX_ROWS:,}. Optional: `age`, `sex`, `thickness_mm`, `onset_to_ct_h`, `tilt_deg`, "
+            "`lesion_volume_ml`, `lesion_side`, `manufacturer`. It stays in this session and is forgotten with it."
+        )
+        generation = st.session_state.get(_GENERATION, 0)
+        given = st.file_uploader("Predictions (CSV)", type=["csv", "tsv", "txt"], key=f"predictions-{generation}")
+        if given is not None:
+            _take(given.getvalue())
+            # A new key drops the bytes, which Streamlit would keep in memory.
+            st.session_state[_GENERATION] = generation + 1
+            st.rerun()
+        if own_cohort() is not None:
+            st.button("Back to the model's own", icon=":material/undo:", on_click=keep_own, args=(None,))
+    _draw_problem()
+
+
+def _take(content: bytes) -> None:
+    st.session_state.pop(_PROBLEM, None)
+    try:
+        table = read_predictions(content)
+        ValidationSet.from_frame(table)
+    except HtcoreError as error:
+        st.session_state[_PROBLEM] = error
+    else:
+        keep_own(table)
+
+
+def _draw_problem() -> None:
+    error = st.session_state.get(_PROBLEM)
+    if error is None:
+        return
+    st.error(f"The file was not loaded; the page shows what it showed before. {error}", icon=":material/error:")
+    if isinstance(error, TableError) and error.n_problems > 1:
+        rows = [{"Row": p.row, "Column": p.column, "The value must": p.demand} for p in error.problems]
+        st.dataframe(rows, hide_index=True, height=220)
+        st.caption(f"{len(rows)} of {error.n_problems} faults. Row 1 is the first below the header.")
+    st.button("Dismiss", key="dismiss-problem", on_click=lambda: st.session_state.pop(_PROBLEM, None))

@@ -1,0 +1,162 @@
+"""Which predictions the cohort page is about, measured once.
+
+The bundle's own are shared by all sessions. Somebody's file lives in their session alone, and so do filtered parts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from htcore import services
+from htcore.evaluation import (
+    Bootstrap,
+    DecisionCurve,
+    Oracle,
+    PrecisionRecallCurve,
+    Reliability,
+    RocCurve,
+    Subgroup,
+    ValidationSet,
+    decision_curve,
+    oracle,
+    precision_recall_curve,
+    reliability,
+    roc_curve,
+    subgroups,
+)
+from htcore.types import ModelIdentity
+
+if TYPE_CHECKING:
+    from htcore.bundle import Bundle
+
+_OWN = "htcore.cohort.own"
+_PART = "htcore.cohort.part"
+_UPLOAD_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Labelled predictions and where they come from.
+
+    Attributes
+    ----------
+    key : str
+        Of the content: the same for the same table and model.
+    model : the bundle's, or ``None`` for somebody's own file.
+    independent : bool
+        Whether the scans took no part in calibrating the model; ``True`` where nobody can know.
+    threshold : float
+        What the page starts with: the bundle's own.
+    """
+
+    table: pd.DataFrame
+    key: str
+    model: ModelIdentity | None
+    independent: bool
+    threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What no threshold moves, computed once for a set of predictions; ``table`` has a row for each of its scans."""
+
+    table: pd.DataFrame
+    validation: ValidationSet
+    bootstrap: Bootstrap
+    curve: RocCurve
+    oracle_curve: RocCurve | None
+    oracle: Oracle | None
+    groups: Reliability
+    precision_recall: PrecisionRecallCurve
+    decision: DecisionCurve
+    subgroups: tuple[Subgroup, ...]
+
+
+def bundle_cohort(bundle: Bundle) -> Cohort:
+    """The bundle's stored predictions on patients that did not train it."""
+    table, independent = services.validation_predictions(bundle)
+    return Cohort(table, _content(table), bundle.identity, independent, bundle.calibration.threshold)
+
+
+def own_cohort() -> Cohort | None:
+    """The predictions that somebody loaded in this session."""
+    found: Cohort | None = st.session_state.get(_OWN)
+    return found
+
+
+def keep_own(table: pd.DataFrame | None) -> None:
+    """Show a checked table from now on in this session, or the bundle's again with ``None``."""
+    st.session_state.pop(_PART, None)
+    if table is None:
+        st.session_state.pop(_OWN, None)
+    else:
+        st.session_state[_OWN] = Cohort(table, _content(table), None, True, _UPLOAD_THRESHOLD)
+
+
+def measured_cohort(cohort: Cohort, mask: NDArray[np.bool_] | None = None) -> Measured:
+    """The figures of a cohort, or of the scans in ``mask`` (scans,).
+
+    Raises
+    ------
+    CohortError
+        If the table, or the part, cannot be evaluated.
+    """
+    if mask is None and cohort.model is not None:
+        return _shared(cohort.model.weights_sha256, cohort.key, cohort.table)
+    part = b"" if mask is None else mask.tobytes()
+    key = (cohort.key, hashlib.sha256(part).hexdigest())
+    kept = st.session_state.get(_PART)
+    if kept is None or kept[0] != key:
+        with st.spinner("Measuring these scans"):
+            rows = cohort.table if mask is None else cohort.table[mask].reset_index(drop=True)
+            kept = (key, measure(rows))
+        st.session_state[_PART] = kept
+    found: Measured = kept[1]
+    return found
+
+
+@st.cache_resource(show_spinner="Measuring the validation set", max_entries=4)
+def _shared(weights_sha256: str, content_sha256: str, _table: pd.DataFrame) -> Measured:
+    return measure(_table)
+
+
+def measure(table: pd.DataFrame) -> Measured:
+    """Everything that no threshold moves.
+
+    Raises
+    ------
+    CohortError
+        If the table cannot be evaluated.
+    """
+    validation = ValidationSet.from_frame(table)
+    bootstrap = Bootstrap(validation)
+    ceiling = oracle(validation)
+    oracle_curve = None
+    if ceiling is not None and ceiling.image_auc is not None:
+        first = validation.first_scans
+        oracle_curve = roc_curve(validation.labels[first], validation.columns["p_ht_image"][first])
+    return Measured(
+        table,
+        validation,
+        bootstrap,
+        roc_curve(validation.labels, validation.probability, bootstrap),
+        oracle_curve,
+        ceiling,
+        reliability(validation),
+        precision_recall_curve(validation.labels, validation.probability),
+        decision_curve(bootstrap),
+        subgroups(validation, bootstrap),
+    )
+
+
+def _content(table: pd.DataFrame) -> str:
+    content = hashlib.sha256(pd.util.hash_pandas_object(table).to_numpy().tobytes())
+    content.update(",".join(map(str, table.columns)).encode())
+    return content.hexdigest()

@@ -1,0 +1,197 @@
+"""The cohort page as files: tables as CSV, and all of it as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from htcore.evaluation import Interval, OperatingPoint
+from htcore.plots import (
+    calibration_curve,
+    confusion_matrix,
+    decision,
+    forest,
+    precision_recall,
+    roc,
+    score_distribution,
+)
+from htcore.ui.cohort_compared import paper_rows, paper_words
+from htcore.ui.cohort_data import Cohort, Measured
+from htcore.ui.cohort_view import FORMAT_KEY, fixed_rows, resampling_words, subgroup_rows
+from htcore.ui.cohort_words import AT_THRESHOLD, figure_rows
+from htcore.ui.notice import notice_for
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#1b2733;background:#fff;max-width:1000px;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:.5rem 0}th,td{border:1px solid #c9d1d9;padding:.25rem .6rem;text-align:left}
+th{background:#f1f4f7}.notice{border:2px solid #D55E00;padding:.5rem 1rem;font-weight:600}
+figure{margin:1rem 0;break-inside:avoid}h2{margin-top:2rem}
+"""
+
+
+def draw_downloads(
+    cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...], prevalence: float | None
+) -> None:
+    """The buttons; each file is made when it is asked for."""
+    st.subheader("Tables")
+    with st.container(horizontal=True):
+        _button(
+            "Figures (CSV)", partial(figures_csv, cohort, measured, point, filters), "cohort-figures.csv", "text/csv"
+        )
+        _button("Parts of the scans (CSV)", partial(subgroups_csv, cohort, measured), "cohort-parts.csv", "text/csv")
+        _button("ROC points (CSV)", partial(roc_csv, measured), "cohort-roc.csv", "text/csv")
+    st.subheader("Pictures")
+    st.segmented_control(
+        "The camera in a chart's toolbar saves",
+        ("svg", "png"),
+        default=st.session_state.get(FORMAT_KEY, "svg"),
+        format_func=str.upper,
+        key="cohort-format",
+        on_change=_keep_format,
+    )
+    st.subheader("The whole page")
+    _button(
+        "Report (HTML)",
+        partial(report_html, cohort, measured, point, filters, prevalence),
+        "cohort-report.html",
+        "text/html",
+    )
+    st.caption("One file with charts that answer to the pointer; it opens without this program and without a network.")
+
+
+def _button(label: str, make: Any, name: str, mime: str) -> None:
+    st.download_button(
+        label, make, file_name=name, mime=mime, icon=":material/download:", key=f"download-{name}", on_click="ignore"
+    )
+
+
+def _keep_format() -> None:
+    st.session_state[FORMAT_KEY] = st.session_state["cohort-format"] or "svg"
+
+
+def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
+    """What a row must carry so that nobody takes it for more than it is."""
+    model = cohort.model
+    return {
+        "n_patients": measured.validation.n_patients,
+        "n_scans": measured.validation.n_scans,
+        "n_events": measured.validation.n_events,
+        "model": "not known" if model is None else model.id,
+        "weights_sha256": "" if model is None else model.weights_sha256,
+        "scans": "not known" if model is None else "simulated" if model.simulated else "real",
+    }
+
+
+def figures_csv(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...] = ()) -> str:
+    """Every figure with its interval, threshold and source, one row a figure."""
+    figures: dict[str, Interval] = {**measured.bootstrap.fixed, **point.figures}
+    shared = {
+        "threshold": point.threshold,
+        "prevalence_of_predictive_values": point.prevalence,
+        "filters": "; ".join(filters),
+        **_provenance(cohort, measured),
+    }
+    return pd.DataFrame([{"metric": name, **vars(found), **shared} for name, found in figures.items()]).to_csv(
+        index=False
+    )
+
+
+def subgroups_csv(cohort: Cohort, measured: Measured) -> str:
+    """One row a part of the scans."""
+    whole = _provenance(cohort, measured)
+    source = {name: whole[name] for name in ("model", "weights_sha256", "scans")}
+    rows = [
+        {
+            "factor": part.factor,
+            "part": part.name,
+            "n_patients": part.n_patients,
+            "n_scans": part.n_scans,
+            "n_events": part.n_events,
+            **{f"auc_{name}": value for name, value in vars(part.auc).items()},
+            **source,
+        }
+        for part in measured.subgroups
+    ]
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def roc_csv(measured: Measured) -> str:
+    """One row a point of the model's curve."""
+    curve = measured.curve
+    return pd.DataFrame(
+        {
+            "threshold": curve.thresholds,
+            "false_positive_rate": curve.false_positive_rate,
+            "sensitivity": curve.sensitivity,
+        }
+    ).to_csv(index=False)
+
+
+def report_html(
+    cohort: Cohort,
+    measured: Measured,
+    point: OperatingPoint,
+    filters: tuple[str, ...],
+    prevalence: float | None,
+    when: datetime | None = None,
+) -> str:
+    """All of the page in one file: notice, source, charts, tables, and what cannot be compared."""
+    auc, model = measured.bootstrap.auc(), cohort.model
+    made = (when or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M")
+    notice = "Research use only · predictions from a file, source not known"
+    if model is not None:
+        notice = notice_for(simulated=model.simulated, training_data=model.training_data)
+        if model.simulated:
+            notice += ". SIMULATED scans and outcomes: no figure here says how the model does on real patients."
+    facts = _facts(cohort, measured, point, filters, made)
+    charts = {
+        "ROC curve": roc(measured.curve, auc, point.confusion, measured.oracle_curve),
+        "Confusion matrix": confusion_matrix(point.confusion),
+        "Predicted risk by outcome": score_distribution(measured.validation, point.threshold),
+        "Calibration": calibration_curve(measured.groups),
+        "Decision curve": decision(measured.decision, point.threshold),
+        "Precision and recall": precision_recall(measured.precision_recall, measured.bootstrap.fixed["auprc"], point),
+    }
+    if measured.subgroups:
+        charts["Parts of the scans"] = forest(measured.subgroups, auc)
+    pictures = "".join(
+        f"<figure><h2>{name}</h2>{figure.to_html(full_html=False, include_plotlyjs=number == 0)}</figure>"
+        for number, (name, figure) in enumerate(charts.items())
+    )
+    tables = {
+        f"At the threshold {point.threshold:.1%}": figure_rows(
+            {name: point.figures[name] for name in AT_THRESHOLD}, prevalence
+        ),
+        "Whatever the threshold": fixed_rows(measured),
+        "Parts of the scans, as a table": subgroup_rows(measured),
+        "Beside the published figures": paper_rows(measured, point),
+    }
+    written = "".join(f"<h2>{name}</h2>{rows.to_html(index=False, border=0)}" for name, rows in tables.items())
+    words = html.escape(paper_words(cohort, measured).replace("**", ""))
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cohort report</title>'
+        f"<style>{_STYLE}</style></head><body><h1>Cohort report</h1>"
+        f'<p class="notice">{html.escape(notice)}</p>{facts}{pictures}{written}<p>{words}</p>'
+        f"<p>{html.escape(resampling_words(measured))}</p></body></html>"
+    )
+
+
+def _facts(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...], made: str) -> str:
+    whole = _provenance(cohort, measured)
+    part = "" if cohort.model is None else "validation" if cohort.independent else "calibration"
+    rows = {
+        "Made": made,
+        "Model": f"{whole['model']} {whole['weights_sha256']}".strip(),
+        "Scans": f"{whole['n_scans']} scans of {whole['n_patients']} patients, {whole['n_events']} with HT; "
+        f"{whole['scans']} data{f'; {part} patients, split by patient' if part else ''}",
+        "Only": "; ".join(filters) or "all scans",
+        "Threshold": f"{point.threshold:.4f}",
+        "Predictive values for": f"{point.prevalence:.1%} with HT",
+    }
+    cells = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items())
+    return f"<table>{cells}</table>"
