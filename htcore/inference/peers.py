@@ -87,7 +87,12 @@ def find_peers(validation: ValidationSet, probability: float, before: float, aft
         bounds = wilson(n_events / n_scans, n_patients)
         share = Interval(*(shift_prevalence(value, before, after) for value in (n_events / n_scans, *bounds)))
     return Peers(
-        shift_prevalence(low, before, after), shift_prevalence(high, before, after), n_scans, n_patients, n_events, share
+        shift_prevalence(low, before, after),
+        shift_prevalence(high, before, after),
+        n_scans,
+        n_patients,
+        n_events,
+        share,
     )
 
 
