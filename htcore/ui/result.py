@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from htcore.plots import gauge
-from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate, StudyReceipt
+from htcore.types import Assessment, Evidence, StudyReceipt
 from htcore.ui import session
-from htcore.ui.notice import RESEARCH_NOTICE, notice_for
+from htcore.ui.notice import RESEARCH_NOTICE
+from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
 from htcore.ui.viewer import draw_viewer
-from htcore.ui.words import finding_sentence, lesion_sentence, plain, risk_sentence, timing_sentence
+from htcore.ui.words import finding_sentence, lesion_sentence, plain
 
 _ICONS = {"info": ":material/info:", "warn": ":material/warning:", "refuse": ":material/block:"}
 
@@ -26,8 +26,7 @@ def draw_result(opened: Assessment) -> None:
         if opened.receipt.simulated:
             st.badge("Simulated study: no real patient", icon=":material/science:", color="violet")
         _draw_warnings(opened)
-        if opened.risk is not None and opened.model is not None:
-            _draw_risk(opened, opened.risk, opened.model)
+        _draw_risk(opened)
         if opened.evidence is not None:
             _draw_reasons(opened.evidence)
     with st.expander("Receipt and quality", icon=":material/receipt_long:"):
@@ -44,21 +43,16 @@ def _draw_warnings(opened: Assessment) -> None:
             st.warning(plain(finding_sentence(finding, opened.volume)), icon=_ICONS["warn"])
 
 
-def _draw_risk(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
-    st.subheader("Risk of hemorrhagic transformation")
-    st.plotly_chart(gauge(risk, risk.prevalence), key="gauge", config={"displayModeBar": False})
-    st.write(risk_sentence(risk, simulated=model.simulated))
-    notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
-    st.badge(notice, icon=":material/science:", color="orange")
-    if model.simulated and not opened.receipt.simulated:
-        st.warning(
-            "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate.",
-            icon=_ICONS["warn"],
-        )
-    st.caption(
-        f"Interval: {plain(risk.interval_method)}. {timing_sentence(opened)} "
-        f"Model {plain(model.id)}, weights {model.weights_sha256[:12]}."
-    )
+def _draw_risk(opened: Assessment) -> None:
+    shown = at_chosen_prevalence(opened)
+    if shown.risk is None or shown.model is None:
+        return
+    draw_dial(shown, shown.risk, shown.model)
+    bundle = bundle_of(opened)
+    if bundle is not None:
+        draw_prevalence(bundle)
+        draw_peers(shown, shown.risk, bundle)
+    draw_source(shown, shown.risk, shown.model)
 
 
 def _draw_reasons(evidence: Evidence) -> None:

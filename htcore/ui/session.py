@@ -29,6 +29,8 @@ _UPLOADS = "htcore.uploads"
 _WAITING = "htcore.waiting"
 _MODEL = "htcore.model"
 _COVERED = "htcore.covered"
+PREVALENCE = "htcore.prevalence"
+"""Key of the share of patients who bleed that the user asked for, in (0, 1); absent: the model's own."""
 _USED = "htcore.used"
 
 
@@ -110,6 +112,19 @@ def is_covered() -> bool:
 def cover(covered: bool) -> None:
     """Hide the result, of this study and of any that follows, until it is shown again."""
     st.session_state[_COVERED] = covered
+
+
+def prevalence() -> float | None:
+    """The share of patients who bleed that the user asked for, in (0, 1); ``None`` for the model's own."""
+    return st.session_state.get(PREVALENCE)
+
+
+def choose_prevalence(share: float | None) -> None:
+    """Show risks as in a population where ``share`` of the patients bleed, on every page, from now on."""
+    if share is None:
+        st.session_state.pop(PREVALENCE, None)
+    else:
+        st.session_state[PREVALENCE] = share
 
 
 def problem() -> str | None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from typing import TYPE_CHECKING
 
 from htcore.types import SURE, Assessment, Finding, LesionMeasure, RiskEstimate, Volume
+
+if TYPE_CHECKING:
+    from htcore.evaluation import Interval
+    from htcore.inference.peers import Peers, PredictiveValues
 
 # Everything Markdown gives a meaning; texts out of a file must not become links or pictures.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -52,8 +58,37 @@ def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
     return (
         f"Of 100 {among} that score like this one, {_of_hundred(risk.probability)} go on to bleed "
         f"(interval {interval}). That is {side} the threshold of {percent(risk.threshold)}; "
-        f"among all {among} that it was calibrated on it is {round(100 * risk.prevalence)} of 100."
+        f"where {round(100 * risk.prevalence)} of 100 bleed in all."
     )
+
+
+def peers_sentence(peers: Peers, *, simulated: bool) -> str:
+    """How the validation scans that score like this one ended, in natural frequencies."""
+    scans = "simulated validation scans" if simulated else "validation scans"
+    like = f"{scans} that scored like this one (risk {percent(peers.low)} to {percent(peers.high)})"
+    if peers.share is None:
+        return f"Only {peers.n_scans} {like}: too few to say how such scans ended."
+    share = peers.share
+    return (
+        f"Of 100 {like}, {_of_hundred(share.value)} went on to bleed (95% interval {_whole(share.low)} to "
+        f"{_whole(share.high)}; n = {peers.n_scans} scans of {peers.n_patients} patients, {peers.n_events} with HT)."
+    )
+
+
+def values_sentence(values: PredictiveValues, *, simulated: bool) -> str:
+    """What a call above or below the threshold is worth at the prevalence."""
+    on = "simulated validation scans" if simulated else "validation scans"
+    return (
+        f"Where {percent(values.prevalence)} bleed: of those called above the threshold {_shown(values.ppv)} bleed "
+        f"(PPV); of those called below, {_shown(values.npv)} do not (NPV). From sensitivity "
+        f"{_shown(values.sensitivity)} and specificity {_shown(values.specificity)} on {on}."
+    )
+
+
+def _shown(interval: Interval) -> str:
+    if not math.isfinite(interval.value):
+        return "an unknown share"
+    return f"{percent(interval.value)} ({percent(interval.low)} to {percent(interval.high)})"
 
 
 def finding_sentence(finding: Finding, volume: Volume) -> str:

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
+from scipy.special import expit
 from streamlit.testing.v1 import AppTest
 
 from htcore import services
+from htcore.bundle import Calibration
 from htcore.errors import ReadError
-from htcore.types import Assessment
+from htcore.types import Assessment, ModelIdentity
+from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.ui.opened import refused, scored
 
@@ -43,6 +48,23 @@ def fail_with(error: Exception) -> Callable[[], Assessment]:
         raise error
 
     return act
+
+
+def with_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model that scored is at hand: own prevalence 40%, 60 validation scans that score as the open one does."""
+    probability = expit(1.2 * -0.1 - 0.1)
+    labels = [k % 3 == 0 for k in range(60)] + [k % 2 for k in range(40)]
+    table = pd.DataFrame(
+        {
+            "patient_id": [f"P{k}" for k in range(100)],
+            "scan_id": [f"S{k}" for k in range(100)],
+            "ht": [int(label) for label in labels],
+            "probability": [probability] * 60 + [0.9] * 40,
+        }
+    )
+    calibration = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.42, 0.4, 20, 25)
+    bundle = SimpleNamespace(validation=table, identity=scored().model, calibration=calibration)
+    monkeypatch.setattr(session, "current_bundle", lambda: bundle)
 
 
 def texts(page: AppTest) -> str:
@@ -173,6 +195,44 @@ def test_the_result_can_be_hidden_and_stays_hidden(page: AppTest, monkeypatch: p
     press(page, "Show the result")
     page.run()
     assert "about 62" in texts(page)
+
+
+def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assessing(monkeypatch, scored)
+    with_bundle(monkeypatch)
+    upload(page)
+    assert not page.exception
+    shown = texts(page)
+    # 20 of 60 like scans bled; sensitivity 40 of 40, specificity 40 of 60 at the threshold that divides them.
+    assert "Of 100 simulated validation scans that scored like this one" in shown
+    assert "about 33 went on to bleed" in shown and "n = 60 scans of 60 patients, 20 with HT" in shown
+    assert "Where 40% bleed" in shown
+    page.get("button_group")[0].set_value(["unselected"]).run()
+    assert not page.exception
+    assert page.session_state[session.PREVALENCE] == 0.27
+    shown = texts(page)
+    assert "Where 27% bleed" in shown and "where 27 of 100 bleed in all" in shown
+    assert "the threshold of 28%" in shown  # 0.42 at 0.4 is odds 0.724; times (0.27/0.73) / (0.4/0.6) is 0.402
+    assert "about 22 went on to bleed" in shown  # odds 0.5 times 0.555
+    page.get("button_group")[0].set_value(["own"]).run()
+    page.number_input[0].set_value(90).run()
+    assert page.session_state[session.PREVALENCE] == 0.9
+    assert "Where 90% bleed" in texts(page)
+    page.get("button_group")[0].set_value(["model"]).run()
+    assert session.PREVALENCE not in page.session_state
+    assert "Where 40% bleed" in texts(page)
+
+
+def test_another_models_bundle_does_not_move_this_ones_risk(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    other = SimpleNamespace(identity=ModelIdentity("other", "cd" * 32, "", simulated=True))
+    monkeypatch.setattr(session, "current_bundle", lambda: other)
+    page.session_state[session.PREVALENCE] = 0.27
+    upload(page)
+    assert not page.exception
+    assert "about 62" in texts(page) and not page.get("button_group")
 
 
 def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def test_risk_sentence_counts_scans_and_says_simulated() -> None:
     assert "Of 100 simulated scans" in sentence
     assert "about 62 go on to bleed (interval 48 to 74)" in sentence
     assert "above the threshold of 50%" in sentence
-    assert "49 of 100" in sentence
+    assert "where 49 of 100 bleed in all" in sentence
 
 
 def test_risk_sentence_below_the_threshold_on_real_scans() -> None:

@@ -1,0 +1,134 @@
+"""The risk of the open study: dial, sentence, prevalence, and what the validation set says about such a scan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from htcore import services
+from htcore.errors import HtcoreError
+from htcore.evaluation import ValidationSet
+from htcore.plots import gauge
+from htcore.types import Assessment, ModelIdentity, RiskEstimate
+from htcore.ui import session
+from htcore.ui.notice import notice_for
+from htcore.ui.words import peers_sentence, plain, risk_sentence, timing_sentence, values_sentence
+
+if TYPE_CHECKING:
+    from htcore.bundle import Bundle
+
+UNSELECTED = 0.27
+"""Share with hemorrhagic transformation in an unselected cohort (doi 10.3390/jcm11051162)."""
+LOWEST_PERCENT, HIGHEST_PERCENT = 1, 90
+"""Beyond these the shifted risk says more of the prevalence than of the scan."""
+
+_OWN = "my own"
+_CHART = {"displayModeBar": False}
+_NOT_AN_ESTIMATE = (
+    "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate."
+)
+
+
+def at_chosen_prevalence(opened: Assessment) -> Assessment:
+    """The study with its risk as in the population that the user asked for."""
+    share, bundle = session.prevalence(), bundle_of(opened)
+    if share is None or bundle is None or opened.risk is None:
+        return opened
+    from htcore.inference import estimate_risk
+
+    return replace(opened, risk=estimate_risk(bundle.calibration, opened.risk.logit, share))
+
+
+def bundle_of(opened: Assessment) -> Bundle | None:
+    """The bundle that scored the study, if it is still the session's and undamaged."""
+    try:
+        bundle = session.current_bundle()
+    except HtcoreError:
+        return None
+    same = opened.model is not None and bundle.identity.weights_sha256 == opened.model.weights_sha256
+    return bundle if same else None
+
+
+def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
+    """Draw what must be seen at first: the warning, the dial, the sentence."""
+    st.subheader("Risk of hemorrhagic transformation")
+    if model.simulated and not opened.receipt.simulated:
+        st.warning(_NOT_AN_ESTIMATE, icon=":material/warning:")
+    st.plotly_chart(gauge(risk, risk.prevalence), key="gauge", config=_CHART)
+    st.write(risk_sentence(risk, simulated=model.simulated))
+    notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
+    st.badge(notice, icon=":material/science:", color="orange")
+
+
+def draw_prevalence(bundle: Bundle) -> None:
+    """Draw the control of the population that the risk is given for; every page follows it."""
+    own, chosen = bundle.calibration.prevalence, session.prevalence()
+    names = {"model": f"model's own, {own:.0%}", "unselected": f"unselected, {UNSELECTED:.0%}", "own": _OWN}
+    now = "model" if chosen is None else "unselected" if chosen == UNSELECTED else "own"
+    if st.session_state.get("prevalence-kind") is None:
+        st.session_state["prevalence-kind"] = now
+    st.segmented_control(
+        "How many of your patients bleed (prevalence)",
+        list(names),
+        format_func=lambda kind: names[kind],
+        key="prevalence-kind",
+        on_change=_take_prevalence,
+        args=(own,),
+    )
+    if now == "own" and chosen is not None:
+        st.number_input(
+            "Per cent of your patients",
+            LOWEST_PERCENT,
+            HIGHEST_PERCENT,
+            round(100 * chosen),
+            key="prevalence-percent",
+            on_change=lambda: session.choose_prevalence(st.session_state["prevalence-percent"] / 100),
+        )
+
+
+def _take_prevalence(own: float) -> None:
+    kind = st.session_state["prevalence-kind"]
+    if kind == "own":
+        share = session.prevalence() or own
+        percent = min(HIGHEST_PERCENT, max(LOWEST_PERCENT, round(100 * share)))
+        session.choose_prevalence(percent / 100)
+    elif kind is not None:
+        session.choose_prevalence(UNSELECTED if kind == "unselected" else None)
+
+
+def draw_peers(opened: Assessment, risk: RiskEstimate, bundle: Bundle) -> None:
+    """Draw how validation scans like this one ended, what a call is worth, and where the scan lies among them."""
+    from htcore.inference import estimate_risk
+    from htcore.inference.peers import find_peers, predictive_values
+    from htcore.plots.place import place_among
+
+    calibration, simulated = bundle.calibration, bundle.identity.simulated
+    table, independent = services.validation_predictions(bundle)
+    try:
+        validation = ValidationSet.from_frame(table)
+    except HtcoreError:
+        st.caption("This model's validation set is too small to compare the scan with.")
+        return
+    own = estimate_risk(calibration, risk.logit)
+    peers = find_peers(validation, own.probability, calibration.prevalence, risk.prevalence)
+    values = predictive_values(validation, calibration.threshold, risk.prevalence, np.random.default_rng(0))
+    st.write(peers_sentence(peers, simulated=simulated))
+    st.write(values_sentence(values, simulated=simulated))
+    if not independent:
+        st.caption("The model was calibrated on these same scans: both sentences flatter it.")
+    st.plotly_chart(
+        place_among(validation, own.probability, calibration.threshold, simulated=simulated), key="place", config=_CHART
+    )
+    if risk.prevalence != calibration.prevalence:
+        st.caption(f"This chart is at the model's own prevalence, {calibration.prevalence:.0%}, as the scans were.")
+
+
+def draw_source(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
+    """Say how the interval was made, where it was computed and by which model."""
+    st.caption(
+        f"Interval: {plain(risk.interval_method)}. {timing_sentence(opened)} "
+        f"Model {plain(model.id)}, weights {model.weights_sha256[:12]}."
+    )
