@@ -139,7 +139,7 @@ def _score(
     added = region_contributions(bundle.networks(place), model_input, bundle.calibration) if regions else ()
     evidence = explain(result, model_input, volume, added)
     device_name = _device_name(place.type)
-    return Assessment(volume, receipt, report, risk, evidence, bundle.identity, known, device_name, clock.end())
+    return Assessment(volume, receipt, report, risk, evidence, bundle.identity, device_name, clock.end(), known)
 
 
 def _unfamiliar(known: Familiarity | None) -> tuple[Finding, ...]:

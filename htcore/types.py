@@ -352,6 +352,6 @@ class Assessment:
     risk: RiskEstimate | None = None
     evidence: Evidence | None = None
     model: ModelIdentity | None = None
-    familiarity: Familiarity | None = None
     device: str = "cpu"
     timing_ms: dict[str, float] = field(default_factory=dict)
+    familiarity: Familiarity | None = None
