@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.robustness import CHANGES, MUST_SWAP, read
 from htcore import services
 from htcore.bundle import Bundle
 from htcore.evaluation.report import METRICS
@@ -30,7 +31,7 @@ def bundle() -> Bundle:
 def real(bundle: Bundle) -> Assessment:
     if not REAL_STUDY.is_dir():
         pytest.skip("the real study is not beside the project")
-    return services.assess(REAL_STUDY, bundle=bundle, device="cpu")
+    return services.assess(REAL_STUDY, bundle=bundle, device="cpu", regions=False)
 
 
 def test_it_says_that_it_is_simulated(bundle: Bundle) -> None:
@@ -73,3 +74,25 @@ def test_the_maps_peak_in_the_real_infarct_on_the_original_slices(real: Assessme
     k, j, i = np.unravel_index(int(values.argmax()), values.shape)
     point = real.volume.affines[k] @ np.array([i * step, j * step, 0.0, 1.0])
     assert ((point[:3] >= INFARCT_MM[:, 0]) & (point[:3] <= INFARCT_MM[:, 1])).all(), point
+
+
+def test_most_of_the_lesion_map_lies_in_the_real_infarct(real: Assessment) -> None:
+    assert real.evidence is not None
+    grid, lesion = real.evidence.grid, real.evidence.lesion_map
+    places = grid.to_mm(np.argwhere(lesion > 0)[:, ::-1].astype(np.float64))
+    inside = ((places >= INFARCT_MM[:, 0]) & (places <= INFARCT_MM[:, 1])).all(axis=1)
+    assert float(lesion[lesion > 0][inside].sum() / lesion.sum()) >= 0.6
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_real_infarct_is_found_however_the_head_was_scanned(bundle: Bundle, real: Assessment, name: str) -> None:
+    changed = read(bundle, CHANGES[name](real.volume, np.random.default_rng(0)))
+    assert real.evidence is not None
+    assert changed.side == ("right" if name == MUST_SWAP else "left")
+    assert 0.5 < changed.lesion_ml / real.evidence.lesion.volume_ml < 2.0
+
+
+def test_a_mirrored_real_study_has_the_same_risk(bundle: Bundle, real: Assessment) -> None:
+    changed = read(bundle, CHANGES[MUST_SWAP](real.volume, np.random.default_rng(0)))
+    assert real.risk is not None
+    assert changed.probability == pytest.approx(real.risk.probability, abs=0.03)
