@@ -2,8 +2,18 @@ from __future__ import annotations
 
 import json
 
-from htcore.serialise import json_safe, quality_json
-from htcore.types import Finding, QualityReport
+import numpy as np
+
+from htcore.serialise import evidence_json, json_safe, quality_json
+from htcore.types import (
+    CanonicalGrid,
+    Evidence,
+    Finding,
+    LesionMeasure,
+    QualityReport,
+    RegionContribution,
+    SliceContribution,
+)
 
 
 def test_a_findings_place_stands_beside_the_keys_of_the_contract() -> None:
@@ -17,4 +27,28 @@ def test_a_findings_place_stands_beside_the_keys_of_the_contract() -> None:
             {"code": "acute_blood", "severity": "refuse", "message": "Blood.", "place_mm": [1.5, -2.0, 3.0]},
             {"code": "tilt", "severity": "info", "message": "T.", "place_mm": None},
         ],
+    }
+
+
+def test_the_evidences_regions_and_sides_stand_beside_the_keys_of_the_contract() -> None:
+    empty = np.zeros((1, 2, 2), dtype=np.float32)
+    evidence = Evidence(
+        CanonicalGrid((1, 2, 2), np.eye(4)),
+        empty,
+        empty,
+        (SliceContribution(0, 12.5, 0.25),),
+        (RegionContribution("M2", "left", 0.75, 0.31), RegionContribution("C", "right", -0.5)),
+        LesionMeasure(3.5, "left", (1.0, 2.0, 3.0)),
+        -0.125,
+        sides_disagree=True,
+    )
+    assert json.loads(json.dumps(json_safe(evidence_json(evidence)))) == {
+        "slices": [{"index": 0, "z_mm": 12.5, "contribution": 0.25}],
+        "regions": [
+            {"name": "M2", "side": "left", "contribution": 0.75, "probability_if_mirrored": 0.31},
+            {"name": "C", "side": "right", "contribution": -0.5, "probability_if_mirrored": None},
+        ],
+        "lesion": {"volume_ml": 3.5, "side": "left", "peak_mm": [1.0, 2.0, 3.0]},
+        "bias": -0.125,
+        "sides_disagree": True,
     }

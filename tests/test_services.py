@@ -47,6 +47,17 @@ def test_an_example_is_scored_with_evidence_that_adds_up(settings: Settings) -> 
     assert opened.timing_ms["total"] == pytest.approx(parts, abs=1.0)
 
 
+def test_the_regions_are_told_unless_left_out(settings: Settings) -> None:
+    opened = services.assess(EXAMPLES[1].path, settings=settings)
+    assert opened.evidence is not None
+    assert {(entry.name, entry.side) for entry in opened.evidence.regions} >= {("M2", "left"), ("brainstem", "right")}
+    assert len(opened.evidence.regions) == 28
+    assert all(0 < entry.probability_if_mirrored < 1 for entry in opened.evidence.regions)  # type: ignore[operator]
+    without = services.assess(EXAMPLES[1].path, settings=settings, regions=False)
+    assert without.evidence is not None and without.evidence.regions == ()
+    assert without.risk == opened.risk
+
+
 def test_streams_and_the_path_give_the_same_risk(settings: Settings) -> None:
     path = EXAMPLES[1].path
     stream = io.BytesIO(path.read_bytes())

@@ -180,8 +180,8 @@ class MirrorGame:
         """The scan with the regions outside ``mask`` mirrored; (slices, channels, rows, columns).
 
         A voxel that takes its counterpart's tissue differs from it by 0. The counterpart keeps its own difference,
-        though a scanner would show none there either: else what marks an infarct would count for both sides alike, and
-        half of what it adds would stand at the healthy one.
+        though a scanner would show none there either: else what marks an infarct would count for both sides alike,
+        and half of what it adds would stand at the healthy one.
         """
         present = torch.from_numpy(np.append(mask, True)).to(self.own.device)
         absent = ~present[self.place]
