@@ -33,7 +33,7 @@ def confusion_matrix(cells: Confusion) -> go.Figure:
             hovertemplate="outcome %{y}, model %{x}: %{text}<extra></extra>",
         )
     )
-    # As annotations, which take the page's own text colour: plotly picks a heat map's for a ground it cannot see through.
+    # As annotations, which take the page's text colour: a heat map's own is picked as if its ground were opaque.
     for y, row in zip(("no HT", "HT"), text, strict=True):
         for x, words in zip(("below threshold", "above threshold"), row, strict=True):
             figure.add_annotation(x=x, y=y, text=words, showarrow=False, font={"size": 15})
