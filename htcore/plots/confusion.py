@@ -26,8 +26,6 @@ def confusion_matrix(cells: Confusion) -> go.Figure:
             x=["below threshold", "above threshold"],
             y=["no HT", "HT"],
             text=text,
-            texttemplate="%{text}",
-            textfont={"size": 15},
             colorscale=[[0, translucent(BLUE, 0.04)], [1, translucent(BLUE, 0.5)]],
             zmin=0,
             zmax=1,
@@ -35,6 +33,10 @@ def confusion_matrix(cells: Confusion) -> go.Figure:
             hovertemplate="outcome %{y}, model %{x}: %{text}<extra></extra>",
         )
     )
+    # As annotations, which take the page's text colour: a heat map's own is picked as if its ground were opaque.
+    for y, row in zip(("no HT", "HT"), text, strict=True):
+        for x, words in zip(("below threshold", "above threshold"), row, strict=True):
+            figure.add_annotation(x=x, y=y, text=words, showarrow=False, font={"size": 15})
     dress(figure, height=360, x_title="Model (calls of scans)", y_title="Outcome (scans)")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False)

@@ -22,8 +22,8 @@ def forest(parts: Sequence[Subgroup], overall: Interval) -> go.Figure:
     figure = go.Figure()
     labels = [f"{part.name} · {part.n_scans} scans, {part.n_events} HT" for part in parts]
     for name, colour, symbol, steady in (
-        (f"{MIN_EVENTS} events or more", BLUE, "square", True),
-        (f"fewer than {MIN_EVENTS} events", GREY, "square-open", False),
+        (f"at least {MIN_EVENTS} with and without HT", BLUE, "square", True),
+        (f"fewer than {MIN_EVENTS} with or without HT", GREY, "square-open", False),
     ):
         rows = [
             (label, part.auc)

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from htcore.evaluation import KINDS, OperatingPoint, case_table, confident_mistakes
+from htcore.types import SURE
 from htcore.ui.cohort_data import Measured
 
 _MOST_ROWS = 2000
@@ -22,9 +23,12 @@ _COLUMNS: dict[str, Any] = {
     "patient_id": "Patient",
     "scan_id": "Scan",
     "kind": "Kind",
-    "ht": st.column_config.CheckboxColumn("HT"),
-    "probability": st.column_config.ProgressColumn("Predicted risk", format="percent", min_value=0, max_value=1),
-    "p_ht_image": st.column_config.NumberColumn("True risk given the image (simulator)", format="percent"),
+    # Told by the kind.
+    "ht": None,
+    "probability": st.column_config.ProgressColumn("Predicted risk", format="%.0f%%", min_value=0, max_value=100),
+    "p_ht_image": st.column_config.NumberColumn(
+        "True risk", format="%.0f%%", help="Given the image alone, as the simulator knows it."
+    ),
     "age": st.column_config.NumberColumn("Age, years", format="%.0f"),
     "sex": "Sex",
     "onset_to_ct_h": st.column_config.NumberColumn("Onset to scan, h", format="%.1f"),
@@ -65,7 +69,10 @@ def draw_cases(measured: Measured, point: OperatingPoint) -> None:
     rows = chosen.iloc[(chosen["probability"] - point.threshold).abs().argsort(kind="stable")[::-1]]
     _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.")
     cut = f" The {_MOST_ROWS} farthest from it are shown; the file has all." if len(rows) > _MOST_ROWS else ""
-    st.caption(f"{len(rows)} scans, farthest from the threshold first; click a column's head to sort by it.{cut}")
+    st.caption(
+        f"{len(rows)} scans, farthest from the threshold first; click a column's head to sort by it. No risk is "
+        f"shown beyond {1 - SURE:.0%} and {SURE:.0%}; the file has them as they are.{cut}"
+    )
     st.download_button(
         "Download these scans (CSV)",
         lambda: rows.to_csv(index=False),
@@ -81,4 +88,6 @@ def _table(rows: pd.DataFrame, key: str, empty: str) -> None:
     if rows.empty:
         st.write(empty)
     else:
+        risks = [name for name in ("probability", "p_ht_image") if name in rows.columns]
+        rows = rows.assign(**{name: 100 * rows[name].clip(1 - SURE, SURE) for name in risks})
         st.dataframe(rows, hide_index=True, width="stretch", column_config=_COLUMNS, key=key)

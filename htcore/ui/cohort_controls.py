@@ -70,7 +70,9 @@ def draw_threshold(cohort: Cohort, curve: RocCurve) -> float:
             args=(sensitivity_threshold(curve, _SENSITIVITY),),
             help="The highest threshold that reaches it on these very scans.",
         )
-        costs = st.number_input("A missed HT costs as many false alarms as", 0.1, 100.0, 3.0, 0.5, key="cost-ratio")
+        costs = st.number_input(
+            "A missed HT costs as many false alarms as", 0.1, 100.0, 3.0, 0.5, "%.1f", key="cost-ratio", width=290
+        )
         st.button(
             "By cost",
             key="preset-cost",

@@ -13,7 +13,11 @@ import pandas as pd
 import streamlit as st
 
 Answer = Literal["answered", "in part", "cannot be answered"]
-_MARKS: dict[Answer, str] = {"answered": "✓ answered", "in part": "◐ in part", "cannot be answered": "✗ cannot be"}
+_MARKS: dict[Answer, str] = {
+    "answered": "✓\u00a0answered",
+    "in part": "◐\u00a0in\u00a0part",
+    "cannot be answered": "✗\u00a0cannot\u00a0be",
+}
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ def draw_reporting(*, simulated: bool) -> None:
             "Where, or why not": [item.where for item in ITEMS],
         }
     )
-    counts = ", ".join(f"{answers.count(kind)} {words.partition(' ')[2]}" for kind, words in _MARKS.items())
+    counts = ", ".join(f"{answers.count(kind)} {kind}" for kind in _MARKS)
     st.write(f"Of {len(ITEMS)} groups of items: {counts}.")
     st.table(rows.set_index("Guideline"))
     st.caption(

@@ -121,7 +121,7 @@ def draw_training(bundle: Bundle, card: dict[str, Any]) -> None:
                 st.dataframe(rows, hide_index=True, width="stretch")
     with right:
         log = bundle.training_log
-        names = [name for name in ("loss", "selection_loss") if name in log.columns]
+        names = [name for name in ("loss", "selection_loss") if name in log.columns and log[name].notna().any()]
         if "epoch" in log.columns and names:
             st.line_chart(log, x="epoch", y=names, height=220)
 

@@ -1,0 +1,119 @@
+"""The cohort page in a real browser: the threshold moves, the curve is clicked, a table goes in, files come out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.e2e.dashboard import shoot
+from tests.evaluation.cohort import frame
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def open_cohort(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("link", name="Cohort").click()
+    page.get_by_text("Click the model's curve").wait_for()
+    page.locator(".js-plotly-plot").nth(1).wait_for()
+
+
+def threshold(page: Page) -> float:
+    heading = page.get_by_role("heading", name=re.compile("At the threshold"))
+    found = re.search(r"([\d.]+)%", heading.inner_text())
+    assert found
+    return float(found[1])
+
+
+def wait_until_moved(page: Page, before: float) -> float:
+    for _ in range(100):
+        now = threshold(page)
+        if now != before:
+            return now
+        page.wait_for_timeout(100)
+    raise AssertionError("the threshold did not move")
+
+
+def counts(page: Page) -> str:
+    """What the confusion matrix says."""
+    return " ".join(page.locator(".js-plotly-plot").nth(1).locator(".annotation-text").all_inner_texts())
+
+
+def test_one_threshold_moves_everything_and_is_kept(themed_page: Page, address: str) -> None:
+    page = themed_page
+    open_cohort(page, address)
+    first, before = threshold(page), counts(page)
+    shoot(page, "cohort")
+
+    page.get_by_role("slider").first.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    by_slider = wait_until_moved(page, first)
+    page.get_by_role("button", name="Sensitivity ≥ 90%").click()
+    by_preset = wait_until_moved(page, by_slider)
+    assert by_preset < first
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('.annotation-text')].map(n => n.textContent).join(' ') !== before",
+        arg=before,
+    )
+    assert counts(page) != before
+
+    page.get_by_role("link", name="Model").click()
+    page.get_by_text("From cohort to figures").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
+    shoot(page, "model")
+    page.get_by_role("link", name="Cohort").click()
+    page.get_by_text("Click the model's curve").wait_for()
+    assert threshold(page) == by_preset
+
+    for name in ("Risks", "Usefulness", "Subgroups", "Cases", "Compared", "Download"):
+        page.get_by_role("tab", name=name).click()
+        page.get_by_role("tab", name=name, selected=True).wait_for()
+        page.wait_for_timeout(1500)
+        assert page.get_by_text("Something went wrong").count() == 0
+        shoot(page, f"cohort-{name.lower()}")
+
+
+def test_a_click_on_the_curve_sets_the_threshold(page: Page, address: str) -> None:
+    open_cohort(page, address)
+    before = threshold(page)
+    box = page.locator(".js-plotly-plot").first.locator(".nsewdrag").first.bounding_box()
+    assert box is not None
+    # Along the falling diagonal every ROC curve is met once.
+    for share in (0.30, 0.34, 0.26, 0.38):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"])
+        page.wait_for_timeout(300)
+        page.mouse.click(box["x"] + share * box["width"], box["y"] + share * box["height"])
+        page.wait_for_timeout(1500)
+        if threshold(page) != before:
+            return
+    raise AssertionError("no click on the curve moved the threshold")
+
+
+def test_a_table_goes_in_and_a_report_comes_out(page: Page, address: str, tmp_path: Path) -> None:
+    open_cohort(page, address)
+    mine, broken = tmp_path / "mine.csv", tmp_path / "broken.csv"
+    table = frame(n_patients=90)[["patient_id", "scan_id", "ht", "probability"]]
+    table.to_csv(mine, index=False)
+    table.assign(probability=7).to_csv(broken, index=False)
+    for given, words in ((broken, "Row 1, column probability"), (mine, "source: your file")):
+        page.get_by_role("button", name="Your predictions").click()
+        page.locator("input[type=file]").first.set_input_files(given)
+        page.get_by_text(words).first.wait_for()
+        page.keyboard.press("Escape")
+    assert page.get_by_text("120 scans").count()
+    page.get_by_role("tab", name="Download").click()
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Report (HTML)").click()
+    report = tmp_path / "report.html"
+    caught.value.save_as(report)
+
+    # The file alone, without a network.
+    page.context.set_offline(True)
+    page.goto(report.as_uri())
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert page.locator(".js-plotly-plot").count() == 6
+    assert page.get_by_text("source not known").count()
+    shoot(page, "cohort-report")

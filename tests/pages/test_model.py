@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from htcore import services
+from htcore.bundle import Bundle
+from htcore.errors import BundleError
+from htcore.settings import Settings
+from htcore.training.card import card_of
+from htcore.ui import session
+from htcore.ui.model_reporting import ITEMS
+from htcore.ui.model_view import flow_rows
+from tests.small_bundle import write_small_bundle
+
+PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "model.py")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Bundle:
+    return write_small_bundle(tmp_path / "small")
+
+
+def page_of(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> AppTest:
+    monkeypatch.setattr(session, "current_bundle", lambda: bundle)
+    # The page links to another, which a page run by itself does not know.
+    monkeypatch.setattr("streamlit.page_link", lambda *_args, **_named: None)
+    return AppTest.from_file(PAGE, default_timeout=30).run()
+
+
+def texts(page: AppTest) -> str:
+    shown = [*page.markdown, *page.caption, *page.subheader, *page.warning, *page.error, *page.info]
+    return "\n".join(str(element.value) for element in shown)
+
+
+def test_without_a_model_the_page_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise BundleError("The model is missing: train one.")
+
+    monkeypatch.setattr(session, "current_bundle", missing)
+    page = AppTest.from_file(PAGE, default_timeout=20).run()
+    assert not page.exception and page.error[0].value == "The model is missing: train one."
+
+
+def test_the_shipped_model_is_described_by_its_own_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = services.load_bundle_by_id(Settings().default_model, Settings())
+    page = page_of(monkeypatch, bundle)
+    assert not page.exception
+    told, card = texts(page), bundle.card_values
+    assert card is not None
+    assert bundle.identity.weights_sha256 in told and "SIMULATED" in told and "**Not for:** decisions about" in told
+    figures = page.dataframe[0].value.set_index("Figure")["Value"]
+    auc = card["measured"]["evaluation"]["metrics"]["auc"]
+    assert figures["AUC"] == f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
+    assert f"{card['calibration']['scans']} scans of {card['calibration']['patients']} patients" in told
+
+
+def test_a_bundle_without_a_card_of_values_is_measured_anew(monkeypatch: pytest.MonkeyPatch, small: Bundle) -> None:
+    assert small.card_values is None
+    page = page_of(monkeypatch, small)
+    assert not page.exception
+    assert "does not record how its cohort was divided" in texts(page)
+    assert "came without checks of its maps" in texts(page)
+
+
+def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.MonkeyPatch, small: Bundle) -> None:
+    checks = {"hit_rate": {"value": 0.5, "low": 0.25, "high": 0.75}, "deletion": {"auc_drop": 0.125, "scans": 40}}
+    (small.path / "explanation.json").write_text(json.dumps(checks))
+    (small.path / "data_efficiency.csv").write_text("patients,auc\n100,0.61\n200,0.66\n")
+    (small.path / "ablations.csv").write_text("left_out,auc\nsymmetry,0.6\n")
+    page = page_of(monkeypatch, small)
+    assert not page.exception and "came without checks" not in texts(page)
+    table = next(found.value for found in page.dataframe if "Check" in found.value.columns)
+    assert dict(zip(table["Check"], table["Value"], strict=True)) == {
+        "hit rate": "0.500 (0.250 to 0.750)",
+        "deletion: auc drop": "0.125",
+        "deletion: scans": "40",
+    }
+    assert "What more scans would bring" in texts(page) and "What each part of it is worth" in texts(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("explanation.json", "{"),
+        ("explanation.json", "[1]"),
+        ("explanation.json", "\xff"),
+        ("data_efficiency.csv", ""),
+        ("ablations.csv", '"a,b\n1'),
+    ],
+)
+def test_a_damaged_extra_file_is_told_and_the_rest_stays(
+    monkeypatch: pytest.MonkeyPatch, small: Bundle, name: str, content: str
+) -> None:
+    (small.path / name).write_text(content, encoding="latin-1")
+    page = page_of(monkeypatch, small)
+    assert not page.exception
+    assert any(name in element.value and "make it again" in element.value for element in page.error)
+    assert "What reporting guidelines ask for" in texts(page)
+
+
+def card_with(**training: object) -> dict[str, object]:
+    measured = {"part": "validation", "patients": 40, "scans": 50, "scans_with_ht": 20}
+    member = {
+        **{"training_patients": 100, "training_scans": 120, "selection_patients": 10, "selection_scans": 12},
+        **{"held_out_patients": 20, "held_out_scans": 25},
+    }
+    return {"measured": measured, "training": {"folds": None, "members": [member], **training}}
+
+
+def test_flow_adds_up() -> None:
+    given, kept, parts = flow_rows(card_with(left_out=[{"code": "acute_blood", "scans": 7}, {"code": "x", "scans": 1}]))
+    assert given.boxes[0].startswith(f"<b>{120 + 12 + 25 + 50 + 8} scans</b>")
+    assert given.excluded == "<b>Left out: 8 scans</b><br>7 × acute blood<br>1 × x"
+    assert kept.boxes[0].startswith(f"<b>{120 + 12 + 25 + 50} scans</b>")
+    assert [box.split("</b>")[0] for box in parts.boxes] == [
+        "<b>Training",
+        "<b>Choice of epoch",
+        "<b>Calibration, threshold",
+        "<b>Validation",
+    ]
+    assert "50 scans, 20 with HT" in parts.boxes[-1]
+
+
+def test_flow_of_folds_counts_each_scan_once_and_says_what_was_not_recorded() -> None:
+    card = card_with()
+    card["training"] = {"folds": 2, "members": [card["training"]["members"][0]] * 2}
+    card["measured"]["part"] = "out-of-fold"
+    given, _, parts = flow_rows(card)
+    assert given.boxes[0].startswith("<b>50 scans</b>") and given.excluded == "Left out: not recorded"
+    assert len(parts.boxes) == 1 and "50 scans, 40 patients" in parts.boxes[0]
+    assert flow_rows({**card, "training": {}}) is None
+
+
+def test_the_shipped_flow_starts_from_the_cards_counts() -> None:
+    bundle = services.load_bundle_by_id(Settings().default_model, Settings())
+    rows = flow_rows(card_of(bundle))
+    assert rows is not None and f"{len(bundle.validation)} scans" in rows[-1].boxes[-1]
+
+
+def test_every_reporting_item_says_where_or_why_not() -> None:
+    assert all(item.demand and item.where for item in ITEMS)
+    numbers = " ".join(item.guideline for item in ITEMS)
+    assert "TRIPOD" in numbers and "CLAIM" in numbers
+    assert {item.simulated for item in ITEMS} == {"answered", "in part", "cannot be answered"}
+    # No figure of a model is typed by hand: digits stand in names of guidelines and files alone.
+    assert not [item.where for item in ITEMS if any(letter.isdigit() for letter in item.where)]
