@@ -22,6 +22,7 @@ LAYERS = (
     {"explain", "training"},
     {"services"},
     {"serialise", "ui"},
+    {"report"},
     {"cli"},
     {"__main__"},
 )
