@@ -65,6 +65,12 @@ def prediction_json(assessment: Assessment) -> dict[str, Any]:
     }
 
 
+def prediction_bytes(assessment: Assessment) -> bytes:
+    """``htcore.prediction/1`` as a file's content, UTF-8."""
+    text = json.dumps(json_safe(prediction_json(assessment)), indent=2, ensure_ascii=False)
+    return (text + "\n").encode()
+
+
 # Wide bands, halfway between one kind of matter and the next; padding lies below the first.
 _MATTER_HU = {"air": (-1200, -500), "soft_tissue": (-30, 100), "bone": (300, 3071)}
 
@@ -125,8 +131,7 @@ def write_prediction(assessment: Assessment, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".htcore-", dir=out.parent))
-        text = json.dumps(json_safe(prediction_json(assessment)), indent=2, ensure_ascii=False)
-        (made / "prediction.json").write_text(text + "\n", encoding="utf-8")
+        (made / "prediction.json").write_bytes(prediction_bytes(assessment))
         if assessment.evidence is not None:
             _write_maps(assessment.volume, assessment.evidence, made)
         for name in RESULTS:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import streamlit as st
 
+from htcore import report, serialise
+from htcore.types import Assessment
 from htcore.ui import session
 from htcore.ui.covered import draw_covered, draw_switch
+from htcore.ui.downloads import draw_downloads
 from htcore.ui.intake import draw_intake, draw_problem, score_waiting
-from htcore.ui.result import draw_result
+from htcore.ui.result import draw_receipt, draw_result
 from htcore.ui.tab import remember_tab
+
+
+def as_pdf(shown: Assessment) -> bytes:
+    """The one-page report of today."""
+    return report.write_report(shown, date.today())
+
 
 opened = session.assessment()
 
@@ -39,3 +50,5 @@ with body.container():
         draw_covered()
     else:
         draw_result(opened)
+        draw_downloads(opened, as_pdf, serialise.prediction_bytes)
+        draw_receipt(opened)

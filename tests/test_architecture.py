@@ -23,6 +23,7 @@ LAYERS = (
     {"services"},
     {"batch", "serialise"},
     {"ui"},
+    {"report"},
     {"cli"},
     {"__main__"},
 )

@@ -29,6 +29,10 @@ def draw_result(opened: Assessment) -> None:
         _draw_risk(opened)
         if opened.evidence is not None:
             _draw_reasons(opened.evidence)
+
+
+def draw_receipt(opened: Assessment) -> None:
+    """Draw which series was read, how, and every finding."""
     with st.expander("Receipt and quality", icon=":material/receipt_long:"):
         _draw_receipt(opened)
 

@@ -15,7 +15,7 @@ from htcore.plots import gauge
 from htcore.types import Assessment, ModelIdentity, RiskEstimate
 from htcore.ui import session
 from htcore.ui.notice import notice_for
-from htcore.ui.words import peers_sentence, plain, risk_sentence, timing_sentence, values_sentence
+from htcore.ui.words import NOT_AN_ESTIMATE, peers_sentence, plain, risk_sentence, timing_sentence, values_sentence
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
@@ -27,9 +27,6 @@ LOWEST_PERCENT, HIGHEST_PERCENT = 1, 90
 
 _OWN = "my own"
 _CHART = {"displayModeBar": False}
-_NOT_AN_ESTIMATE = (
-    "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate."
-)
 
 
 def at_chosen_prevalence(opened: Assessment) -> Assessment:
@@ -56,7 +53,7 @@ def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> N
     """Draw what must be seen at first: the warning, the dial, the sentence."""
     st.subheader("Risk of hemorrhagic transformation")
     if model.simulated and not opened.receipt.simulated:
-        st.warning(_NOT_AN_ESTIMATE, icon=":material/warning:")
+        st.warning(NOT_AN_ESTIMATE, icon=":material/warning:")
     st.plotly_chart(gauge(risk, risk.prevalence), key="gauge", config=_CHART)
     st.write(risk_sentence(risk, simulated=model.simulated))
     notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # Everything Markdown gives a meaning; texts out of a file must not become links or pictures.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 
+NOT_AN_ESTIMATE = (
+    "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate."
+)
+
 STAGES = {
     "reading": "Reading the files",
     "checking": "Checking whether the scan can be scored",
@@ -27,6 +31,14 @@ STAGES = {
 def plain(text: str) -> str:
     """``text`` so that Markdown shows it letter for letter."""
     return _MARKDOWN.sub(r"\\\1", text)
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, the minus as such; none at what rounds to 0."""
+    size = f"{abs(value):.{digits}f}"
+    if float(size) == 0:
+        return size
+    return f"{'−' if value < 0 else '+'}{size}"
 
 
 def percent(probability: float) -> str:

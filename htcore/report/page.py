@@ -1,0 +1,218 @@
+"""The one-page report as PDF: what was found, by which model, on which input, and what it must not be used for.
+
+No identifier can be in it: an ``Assessment`` holds none.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, cast
+
+from htcore.errors import RefusedError
+from htcore.report.pictures import KeySlice, colour_bar, key_slices, map_top
+from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate
+from htcore.ui.notice import notice_for
+from htcore.ui.words import NOT_AN_ESTIMATE, finding_sentence, lesion_sentence, percent, risk_sentence, signed
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+# A4 portrait, in mm: pictures on the left, words on the right.
+_PAGE_WIDTH, _PAGE_HEIGHT, _MARGIN = 210.0, 297.0, 12.0
+_TOP, _FOOT = 42.0, 266.0
+_PICTURE, _GAP = 56.0, 1.5
+_WORDS = _MARGIN + 2 * _PICTURE + _GAP + 6.0
+_WORDS_WIDTH = _PAGE_WIDTH - _MARGIN - _WORDS
+_LINE = 4.1
+_INK, _GREY, _RED = (20, 26, 32), (85, 92, 100), (160, 60, 0)
+_MAX_DPI = 180
+# What the standard fonts of PDF lack.
+_SPELT = str.maketrans({"−": "\u2013", "≤": "<=", "≥": ">=", "→": "to", "≈": "about", "\u202f": " ", "▲": ""})
+
+
+def write_report(assessment: Assessment, made_on: date) -> bytes:
+    """One A4 page as PDF.
+
+    Parameters
+    ----------
+    assessment
+        A scored study; its risk is printed as it stands, at its own prevalence.
+    made_on
+        The date to print.
+
+    Raises
+    ------
+    RefusedError
+        If the study has no risk: there is nothing to report.
+    """
+    risk, model, evidence = assessment.risk, assessment.model, assessment.evidence
+    if risk is None or model is None or evidence is None:
+        raise RefusedError("This scan was not scored, so that there is nothing to report: see its quality findings.")
+    pdf = _blank(made_on)
+    _head(pdf, assessment, model, made_on)
+    _pictures(pdf, assessment, evidence)
+    _words(pdf, assessment, risk, evidence)
+    _foot(pdf, assessment, model)
+    return bytes(pdf.output())
+
+
+def _blank(made_on: date) -> FPDF:
+    from fpdf import FPDF
+
+    pdf = FPDF(format="A4")
+    pdf.core_fonts_encoding = "cp1252"
+    pdf.set_creation_date(datetime(made_on.year, made_on.month, made_on.day))
+    pdf.set_title("Risk of hemorrhagic transformation")
+    pdf.set_auto_page_break(False)
+    pdf.set_margin(_MARGIN)
+    pdf.add_page()
+    return pdf
+
+
+def _say(pdf: FPDF, text: str, *, size: float = 9, bold: bool = False, colour: tuple[int, int, int] = _INK) -> None:
+    """Write a paragraph below the last one in the column that the left margin begins."""
+    pdf.set_font("Helvetica", "B" if bold else "", size)
+    pdf.set_text_color(*colour)
+    pdf.multi_cell(pdf.epw, size * 0.46, printable(text), align="L", new_x="LMARGIN", new_y="NEXT")
+
+
+def printable(text: str) -> str:
+    """``text`` in the characters that PDF's standard fonts have."""
+    return text.translate(_SPELT).encode("cp1252", errors="replace").decode("cp1252")
+
+
+def _head(pdf: FPDF, assessment: Assessment, model: ModelIdentity, made_on: date) -> None:
+    _say(pdf, "Risk of hemorrhagic transformation", size=17, bold=True)
+    _say(pdf, f"From a plain head CT. Report made on {made_on:%d %B %Y}.", colour=_GREY)
+    pdf.ln(1)
+    notice = notice_for(simulated=model.simulated, training_data=model.training_data)
+    _say(pdf, f"{notice}. Not a medical device.", size=11, bold=True, colour=_RED)
+    if assessment.receipt.simulated:
+        _say(pdf, "Simulated study: no real patient.", bold=True, colour=_RED)
+    elif model.simulated:
+        _say(pdf, NOT_AN_ESTIMATE, bold=True, colour=_RED)
+
+
+def _pictures(pdf: FPDF, assessment: Assessment, evidence: Evidence) -> None:
+    found = key_slices(assessment)
+    slices = assessment.volume.shape[0]
+    top = _TOP
+    for entry in found:
+        _pair(pdf, entry, top)
+        pdf.set_font("Helvetica", "", 7.5)
+        pdf.set_text_color(*_INK)
+        text = f"Slice {entry.index + 1} of {slices}, z {entry.z_mm:.1f} mm: evidence {signed(entry.contribution, 2)}"
+        pdf.text(_MARGIN, top + _PICTURE + 3.4, printable(text.replace("-", "−")))
+        top += _PICTURE + 6.5
+    if not found:
+        return
+    _scale(pdf, top, map_top(evidence))
+
+
+def _pair(pdf: FPDF, entry: KeySlice, top: float) -> None:
+    from PIL import Image
+
+    width_mm, height_mm = entry.size_mm
+    scale = _PICTURE / max(width_mm, height_mm)
+    width, height = width_mm * scale, height_mm * scale
+    pixels = (round(width / 25.4 * _MAX_DPI), round(height / 25.4 * _MAX_DPI))
+    for k, picture in enumerate((entry.plain, entry.mapped)):
+        left = _MARGIN + k * (_PICTURE + _GAP)
+        pdf.set_fill_color(0, 0, 0)
+        pdf.rect(left, top, _PICTURE, _PICTURE, style="F")
+        image = Image.fromarray(picture).resize(pixels, Image.Resampling.LANCZOS)
+        pdf.image(image, left + (_PICTURE - width) / 2, top + (_PICTURE - height) / 2, width, height)
+        pdf.set_font("Helvetica", "B", 10)
+        pdf.set_text_color(255, 216, 102)
+        pdf.text(left + 1.2, top + _PICTURE / 2 + 1.5, entry.marks.left)
+        pdf.text(left + _PICTURE - 3.4, top + _PICTURE / 2 + 1.5, entry.marks.right)
+
+
+def _scale(pdf: FPDF, top: float, most: float) -> None:
+    from PIL import Image
+
+    left, width = _MARGIN + _PICTURE + _GAP, _PICTURE
+    pdf.image(Image.fromarray(colour_bar()), left, top, width, 3)
+    pdf.set_font("Helvetica", "", 7)
+    pdf.set_text_color(*_INK)
+    pdf.text(left, top + 6, printable(signed(-most, 3)))
+    pdf.text(left + width / 2 - 0.5, top + 6, "0")
+    label = printable(signed(most, 3))
+    pdf.text(left + width - pdf.get_string_width(label), top + 6, label)
+    pdf.set_xy(_MARGIN, top - 0.5)
+    pdf.set_text_color(*_GREY)
+    text = (
+        "Left: CT, width 40, level 40 HU. Right: what moved the model, not where it will bleed. Colours: evidence per "
+        "mL, in log-odds; orange for bleeding, blue against."
+    )
+    pdf.multi_cell(_PICTURE - 2, 2.9, text, align="L")
+
+
+def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evidence) -> None:
+    model = assessment.model
+    pdf.set_left_margin(_WORDS)
+    pdf.set_xy(_WORDS, _TOP)
+    _say(pdf, percent(risk.probability), size=34, bold=True)
+    low, high = risk.interval
+    _say(pdf, f"Interval {percent(low)} to {percent(high)}", size=11, bold=True)
+    _say(pdf, f"Threshold {percent(risk.threshold)}: {risk.category}", size=11, bold=True)
+    pdf.ln(1)
+    _bar(pdf, risk)
+    pdf.ln(2)
+    _say(pdf, risk_sentence(risk, simulated=model is not None and model.simulated))
+    _say(pdf, f"Interval: {risk.interval_method}.", size=7, colour=_GREY)
+    pdf.ln(2)
+    _say(pdf, "Lesion", size=11, bold=True)
+    _say(pdf, lesion_sentence(evidence.lesion))
+    pdf.ln(2)
+    _say(pdf, "Quality of the scan", size=11, bold=True)
+    _findings(pdf, assessment)
+    pdf.set_left_margin(_MARGIN)
+
+
+def _bar(pdf: FPDF, risk: RiskEstimate) -> None:
+    """The risk on a line from 0 to 100%: interval as a band, threshold and risk as marks."""
+    left, top, width = _WORDS, pdf.get_y(), _WORDS_WIDTH
+    low, high = risk.interval
+    pdf.set_fill_color(228, 232, 236)
+    pdf.rect(left, top, width, 4, style="F")
+    pdf.set_fill_color(86, 180, 233)
+    pdf.rect(left + width * low, top, max(0.4, width * (high - low)), 4, style="F")
+    for at, colour, thick in ((risk.threshold, (213, 94, 0), 0.5), (risk.probability, (0, 60, 110), 1.0)):
+        pdf.set_fill_color(*colour)
+        pdf.rect(left + width * at - thick / 2, top - 1, thick, 6, style="F")
+    pdf.set_y(top + 6)
+    _say(pdf, "0% to 100%. Dark: this scan; light blue: its interval; orange: the threshold.", size=7, colour=_GREY)
+
+
+def _findings(pdf: FPDF, assessment: Assessment) -> None:
+    """The findings that fit, the severest first, and how many do not."""
+    order = {"refuse": 0, "warn": 1, "info": 2}
+    findings = sorted(assessment.quality.findings, key=lambda one: order[one.severity])
+    if not findings:
+        _say(pdf, "Nothing to remark.")
+    for shown, finding in enumerate(findings):
+        text = f"{finding.severity}: {finding_sentence(finding, assessment.volume)}"
+        pdf.set_font("Helvetica", "", 8)
+        height = pdf.multi_cell(pdf.epw, 8 * 0.46, printable(text), align="L", dry_run=True, output="HEIGHT")
+        if pdf.get_y() + cast(float, height) > _FOOT - 2 * _LINE:
+            _say(pdf, f"and {len(findings) - shown} more: see the dashboard.", size=8)
+            return
+        _say(pdf, text, size=8)
+        pdf.ln(0.8)
+
+
+def _foot(pdf: FPDF, assessment: Assessment, model: ModelIdentity) -> None:
+    pdf.set_xy(_MARGIN, _FOOT)
+    pdf.set_draw_color(*_GREY)
+    pdf.line(_MARGIN, _FOOT - 1, _PAGE_WIDTH - _MARGIN, _FOOT - 1)
+    for text in (
+        f"Model {model.id}, weights SHA-256 {model.weights_sha256}",
+        f"Trained on {model.training_data[:150]}",
+        f"Input SHA-256 {assessment.receipt.content_sha256}",
+        f"Computed on {assessment.device}. No name, number or date of the patient is on this page: note whose it is "
+        "yourself.",
+    ):
+        _say(pdf, text, size=7, colour=_GREY)
+    notice = notice_for(simulated=model.simulated, training_data=model.training_data[:80])
+    _say(pdf, f"{notice}. Not for diagnosis or treatment.", size=8, bold=True, colour=_RED)
