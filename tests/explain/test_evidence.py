@@ -102,7 +102,7 @@ def test_maps_that_point_to_two_sides_are_told(right: float, left: float, disagr
     contributions[15, 10, 4], contributions[15, 10, 15] = right, left  # columns run to the patient's left
     lesion = np.zeros(SHAPE, dtype=np.float32)
     lesion[15:18, 20:24, 28:32] = 0.9
-    result = NetworkResult(right + left - 0.3, lesion, contributions, -0.3)
+    result = NetworkResult(right + left - 0.3, lesion, contributions, -0.3, np.zeros(0, np.float32))
     assert explain(result, model_input, head_volume()).sides_disagree is disagree
 
 
