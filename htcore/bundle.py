@@ -28,12 +28,13 @@ SCHEMA = 2
 """1: one network; 2: several, whose logits are averaged. A bundle is written in the lowest that can hold it."""
 _WEIGHTS, _CONFIG, _CALIBRATION = "weights.safetensors", "config.json", "calibration.json"
 _VALIDATION, _LOG, _CARD, _HASHES = "validation.parquet", "training_log.csv", "card.md", "hashes.json"
-_CARD_VALUES, _EMBEDDING = "card.json", "embedding.safetensors"
+_CARD_VALUES, _EMBEDDING, _CLINICAL = "card.json", "embedding.safetensors", "clinical.json"
 FILES = (_WEIGHTS, _CONFIG, _CALIBRATION, _VALIDATION, _LOG, _CARD)
 """What every bundle holds."""
 OPTIONAL = (
     _CARD_VALUES,
     _EMBEDDING,
+    _CLINICAL,
     "explanation.json",
     "robustness.json",
     "baselines.csv",
@@ -96,6 +97,7 @@ class BundleContents:
     card_values : what the card says as plain values for ``card.json``, or None.
     embedding : float32, shape (rows of ``validation``, features)
         What the classifiers see of each validation scan, or None.
+    clinical : plain values of the regression that joins the image's score with covariates, or None.
     """
 
     networks: tuple[LesionGatedResNet, ...]
@@ -108,6 +110,7 @@ class BundleContents:
     training: dict[str, Any] = field(default_factory=dict)
     card_values: dict[str, Any] | None = None
     embedding: NDArray[np.float32] | None = None
+    clinical: dict[str, Any] | None = None
 
 
 class Bundle:
@@ -163,6 +166,11 @@ class Bundle:
         """As `BundleContents` has it."""
         file = self.path / _EMBEDDING
         return np.asarray(load_file(file)["embedding"].numpy(), dtype=np.float32) if file.is_file() else None
+
+    @property
+    def clinical(self) -> dict[str, Any] | None:
+        """As `BundleContents` has it."""
+        return _read_json(self.path / _CLINICAL) if (self.path / _CLINICAL).is_file() else None
 
     def measurement(self, name: str) -> bytes | None:
         """An optional file's content; ``None`` where the bundle has none.
@@ -311,6 +319,9 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
             raise ValueError("one embedding for each validation scan")
         (folder / _EMBEDDING).write_bytes(save({"embedding": torch.from_numpy(contents.embedding).contiguous()}))
         names = (*names, _EMBEDDING)
+    if contents.clinical is not None:
+        _write_text(folder / _CLINICAL, json.dumps(contents.clinical, indent=1, allow_nan=False))
+        names = (*names, _CLINICAL)
     _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in names}, indent=1))
 
 

@@ -112,12 +112,19 @@ def predict(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
     device: Annotated[Device, typer.Option()] = Device.auto,
+    clinical: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Known of the patient, e.g. nihss=14; repeatable.")
+    ] = None,
 ) -> None:
     """Score one study, with its reasons."""
     from htcore import services
 
     with _errors(as_json):
-        opened = services.assess(path, model_id=model, device=device.value)
+        known = _covariates(clinical or [])
+        bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model) if known else None
+        opened = services.assess(path, model_id=model, bundle=bundle, device=device.value)
+        if bundle is not None:
+            opened = services.with_clinical(opened, bundle, known)
         if out is not None:
             serialise.write_prediction(opened, out)
         if as_json:
@@ -132,6 +139,9 @@ def predict(
                     f"({_percent(low)}–{_percent(high)}), "
                     f"{risk.category} of {risk.threshold:.0%}"
                 )
+                if opened.clinical is not None:
+                    given = ", ".join(part.name for part in opened.clinical.parts[1:])
+                    typer.echo(f"with {given}: {_percent(opened.clinical.probability)}")
                 typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
                 typer.echo(f"model {opened.model.id}, trained on {opened.model.training_data}. {_NOTICE}")
                 if opened.model.simulated and not opened.receipt.simulated:
@@ -356,6 +366,18 @@ def serve(
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
         # This process becomes the server: whoever stops it stops the server, and no child is left behind.
         os.execv(sys.executable, [*command, "--server.address", address, "--server.port", str(number)])
+
+
+def _covariates(given: list[str]) -> dict[str, float]:
+    """``["nihss=14"]`` → ``{"nihss": 14.0}``."""
+    known = {}
+    for entry in given:
+        name, _, value = entry.partition("=")
+        try:
+            known[name.strip()] = float(value)
+        except ValueError:
+            raise UsageError("Clinical data are given as NAME=VALUE with a number, for example nihss=14.") from None
+    return known
 
 
 def _check_free(address: str, port: int) -> None:

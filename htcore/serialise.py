@@ -59,6 +59,7 @@ def prediction_json(assessment: Assessment) -> dict[str, Any]:
         },
         "evidence": None if assessment.evidence is None else evidence_json(assessment.evidence),
         "model": None if model is None else asdict(model),
+        "clinical": None if assessment.clinical is None else asdict(assessment.clinical),
         "familiarity": None if assessment.familiarity is None else asdict(assessment.familiarity),
         "device": assessment.device,
         "timing_ms": {key: round(value, 1) for key, value in assessment.timing_ms.items()},

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from htcore.errors import BundleError, HtcoreError, RefusedError
+from htcore.errors import BundleError, HtcoreError, RefusedError, UsageError
 from htcore.settings import Settings
 from htcore.types import Assessment, Familiarity, Finding, QualityReport, StudyReceipt, Volume
 
@@ -153,6 +153,29 @@ def _unfamiliar(known: Familiarity | None) -> tuple[Finding, ...]:
         "how often it is right on such a scan is not known."
     )
     return (Finding("unfamiliar", "warn", message),)
+
+
+def with_clinical(opened: Assessment, bundle: Bundle, known: Mapping[str, float]) -> Assessment:
+    """The same assessment with a joint risk from the image and what is known of the patient.
+
+    Parameters
+    ----------
+    known : by the names of ``htcore.inference.clinical.RANGES``
+
+    Raises
+    ------
+    UsageError
+        If a value is impossible, or the model was trained without covariates.
+    """
+    from htcore.inference.clinical import ClinicalModel, check_covariates
+
+    check_covariates(known)
+    if opened.risk is None:
+        return opened
+    stored = bundle.clinical
+    if stored is None:
+        raise UsageError("This model was trained without clinical data: leave them out.")
+    return replace(opened, clinical=ClinicalModel.from_json(stored).risk(opened.risk.logit, known))
 
 
 def load_bundle_by_id(model_id: str, settings: Settings | None = None) -> Bundle:

@@ -329,6 +329,31 @@ class Familiarity:
 
 
 @dataclass(frozen=True)
+class CovariateContribution:
+    """What the image or one covariate adds to the log-odds of the joint risk, against the average patient."""
+
+    name: str
+    value: float
+    contribution: float
+
+
+@dataclass(frozen=True)
+class ClinicalRisk:
+    """The risk from the image and what is known of the patient.
+
+    Attributes
+    ----------
+    probability, base : float
+        The risk, and that of an average patient with an average image.
+    parts : the image first; their contributions add up to the difference of the two in log-odds.
+    """
+
+    probability: float
+    base: float
+    parts: tuple[CovariateContribution, ...]
+
+
+@dataclass(frozen=True)
 class ModelIdentity:
     """Which model spoke."""
 
@@ -355,3 +380,4 @@ class Assessment:
     device: str = "cpu"
     timing_ms: dict[str, float] = field(default_factory=dict)
     familiarity: Familiarity | None = None
+    clinical: ClinicalRisk | None = None

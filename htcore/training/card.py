@@ -11,6 +11,7 @@ import pandas as pd
 from htcore.bundle import Bundle, Calibration
 from htcore.errors import CohortError
 from htcore.evaluation import ValidationSet, evaluate, to_json
+from htcore.evaluation.delong import delong_difference, delong_interval
 from htcore.training.cache import RefusedScan
 
 SCHEMA = "htcore.card/1"
@@ -93,8 +94,26 @@ def card_values(
             "scans": len(table),
             "scans_with_ht": int(table["ht"].sum()),
             "evaluation": measured,
+            "with_clinical_data": _with_clinical_data(table),
         },
         "not_for": list(LIMITS),
+    }
+
+
+def _with_clinical_data(table: pd.DataFrame) -> dict[str, float] | None:
+    """AUC of the joint risk on first scans, DeLong's interval, and how it differs from the image's alone."""
+    if "probability_clinical" not in table.columns or table["ht"].nunique() < 2:
+        return None
+    first = table.drop_duplicates("patient_id")
+    labels = first["ht"].to_numpy() == 1
+    joint, image = first["probability_clinical"].to_numpy(), first["probability"].to_numpy()
+    area, compared = delong_interval(labels, joint), delong_difference(labels, joint, image)
+    return {
+        "auc": area.value,
+        "low": area.low,
+        "high": area.high,
+        "more_than_the_image": compared.difference.value,
+        "p_value": compared.p_value,
     }
 
 
@@ -159,6 +178,12 @@ def _measured_lines(measured: dict[str, Any], threshold: float) -> list[str]:
     for name, interval in found["metrics"].items():
         low, high = _text(interval["low"]), _text(interval["high"])
         lines.append(f"| {_NAMES.get(name, name)} | {_text(interval['value'])} | {low}–{high} |")
+    joint = measured.get("with_clinical_data")
+    if joint is not None:
+        lines.append(
+            f"| AUC with clinical data, first scans ({joint['more_than_the_image']:+.3f} against the image alone, "
+            f"DeLong p {joint['p_value']:.2g}) | {_text(joint['auc'])} | {_text(joint['low'])}–{_text(joint['high'])} |"
+        )
     ceiling = found["oracle"]
     if ceiling is not None:
         lines.append(

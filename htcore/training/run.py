@@ -17,6 +17,7 @@ import torch
 from htcore.bundle import Bundle, BundleContents, load_bundle, save_bundle
 from htcore.errors import UsageError
 from htcore.inference.calibrate import fit_calibration
+from htcore.inference.clinical import fit_clinical
 from htcore.inference.device import choose_device
 from htcore.networks import NetworkConfig
 from htcore.training.cache import PreparedScan, RefusedScan
@@ -206,12 +207,25 @@ def _contents(
             cross_fitted(logits, labels, held_out["fold"].to_numpy()) if several else curve.probability(logits)
         )
     table.insert(5, "probability", probability)  # beside the logit
+    joined_model = fit_clinical(held_out)
+    if joined_model is not None and parts.validation:
+        table["probability_clinical"] = joined_model.probabilities(table)
     if not parts.simulated:
         table = without_identifiers(table)
     text, record = _training_data(parts, start), _record(fitted, parts, parameters, start)
     card = card_values(name, text, parts.simulated, record, curve, table)
     return BundleContents(
-        networks, curve, table, render(card), _logs(fitted), text, parts.simulated, record, card, embedding
+        networks,
+        curve,
+        table,
+        render(card),
+        _logs(fitted),
+        text,
+        parts.simulated,
+        record,
+        card_values=card,
+        embedding=embedding,
+        clinical=None if joined_model is None else joined_model.to_json(),
     )
 
 
