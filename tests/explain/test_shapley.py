@@ -118,11 +118,11 @@ class TestShapleyValues:
 
     def test_numpys_own_generator_is_left_alone_and_the_answer_does_not_depend_on_it(self) -> None:
         value = table_game(7, 1)
-        np.random.seed(1)  # noqa: NPY002
+        np.random.seed(1)
         before = np.random.get_state()[1].tolist()
         first = shapley_values(value, 7, 1)
         assert np.random.get_state()[1].tolist() == before
-        np.random.seed(2)  # noqa: NPY002
+        np.random.seed(2)
         np.testing.assert_array_equal(shapley_values(value, 7, 1), first)
 
 
