@@ -73,3 +73,13 @@ def test_the_maps_peak_in_the_real_infarct_on_the_original_slices(real: Assessme
     k, j, i = np.unravel_index(int(values.argmax()), values.shape)
     point = real.volume.affines[k] @ np.array([i * step, j * step, 0.0, 1.0])
     assert ((point[:3] >= INFARCT_MM[:, 0]) & (point[:3] <= INFARCT_MM[:, 1])).all(), point
+
+
+def test_the_regions_name_the_real_infarct(real: Assessment) -> None:
+    """Temporo-occipital on the left: the posterior artery's territory and the field in front of it."""
+    assert real.evidence is not None
+    first, second = sorted(real.evidence.regions, key=lambda entry: -entry.contribution)[:2]
+    assert {(entry.name, entry.side) for entry in (first, second)} == {("PCA", "left"), ("M3", "left")}
+    assert real.risk is not None and first.probability_if_mirrored is not None
+    assert first.probability_if_mirrored < real.risk.probability - 0.1
+    assert not real.evidence.sides_disagree
