@@ -31,7 +31,7 @@ def bundle() -> Bundle:
 def real(bundle: Bundle) -> Assessment:
     if not REAL_STUDY.is_dir():
         pytest.skip("the real study is not beside the project")
-    return services.assess(REAL_STUDY, bundle=bundle, device="cpu", regions=False)
+    return services.assess(REAL_STUDY, bundle=bundle, device="cpu")
 
 
 def test_it_says_that_it_is_simulated(bundle: Bundle) -> None:
@@ -96,3 +96,13 @@ def test_a_mirrored_real_study_has_the_same_risk(bundle: Bundle, real: Assessmen
     changed = read(bundle, CHANGES[MUST_SWAP](real.volume, np.random.default_rng(0)))
     assert real.risk is not None
     assert changed.probability == pytest.approx(real.risk.probability, abs=0.03)
+
+
+def test_the_regions_name_the_real_infarct(real: Assessment) -> None:
+    """Temporo-occipital on the left: the posterior artery's territory and the field in front of it."""
+    assert real.evidence is not None
+    first, second = sorted(real.evidence.regions, key=lambda entry: -entry.contribution)[:2]
+    assert {(entry.name, entry.side) for entry in (first, second)} == {("PCA", "left"), ("M3", "left")}
+    assert real.risk is not None and first.probability_if_mirrored is not None
+    assert first.probability_if_mirrored < real.risk.probability - 0.1
+    assert not real.evidence.sides_disagree

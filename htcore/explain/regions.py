@@ -87,10 +87,11 @@ def _mni_coordinates(
     """Distance from the midline, y to the front and z upwards in MNI mm, shaped to broadcast over the grid."""
     slice_mm, row_mm, column_mm = _spacing(grid)
     slices, rows, columns = shape
-    lateral = np.abs(np.arange(columns) - (columns - 1) / 2) * column_mm / fit.scale[0]
-    y = (fit.row_mm_of_zero - np.arange(rows) * row_mm) / fit.scale[1]
-    z = (np.arange(slices) * slice_mm - fit.slice_mm_of_zero) / fit.scale[2]
-    return np.asarray(lateral)[None, None, :], np.asarray(y)[None, :, None], np.asarray(z)[:, None, None]
+    i, j, k = (np.arange(n, dtype=np.float64) for n in (columns, rows, slices))
+    lateral = np.abs(i - (columns - 1) / 2) * column_mm / fit.scale[0]
+    y = (fit.row_mm_of_zero - j * row_mm) / fit.scale[1]
+    z = (k * slice_mm - fit.slice_mm_of_zero) / fit.scale[2]
+    return lateral[None, None, :], y[None, :, None], z[:, None, None]
 
 
 def draw(lateral: FloatArray, y: FloatArray, z: FloatArray) -> NDArray[np.int8]:
