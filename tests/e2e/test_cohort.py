@@ -77,10 +77,11 @@ def test_one_threshold_moves_everything_and_is_kept(themed_page: Page, address: 
         shoot(page, f"cohort-{name.lower()}")
 
 
-# Where on the screen a point of the model's curve lies, a third along it, and its threshold.
+# Where on the screen a point of the model's curve lies, two thirds along it, and its threshold.
 POINT = """plot => {
     const trace = plot._fullData.findIndex(t => t.name.startsWith('model'));
-    const { x, y, customdata } = plot._fullData[trace], { xaxis, yaxis } = plot._fullLayout, k = Math.floor(x.length / 3);
+    const { x, y, customdata } = plot._fullData[trace], { xaxis, yaxis } = plot._fullLayout;
+    const k = Math.floor((2 * x.length) / 3);
     const box = plot.getBoundingClientRect();
     return [box.x + xaxis._offset + xaxis.l2p(x[k]), box.y + yaxis._offset + yaxis.l2p(y[k]), 100 * customdata[k]];
 }"""
@@ -96,8 +97,9 @@ def test_a_click_on_the_curve_sets_the_threshold(page: Page, address: str) -> No
     page.mouse.move(x, y, steps=4)
     page.wait_for_timeout(300)
     page.mouse.click(x, y)
-    assert abs(before - expected) > 1
-    wait_until(page, lambda now: abs(now - expected) < 0.06)
+    # Neighbours lie closer than the pointer can tell.
+    assert abs(before - expected) > 5
+    wait_until(page, lambda now: abs(now - expected) < 2)
 
 
 def test_a_table_goes_in_and_a_report_comes_out(page: Page, address: str, tmp_path: Path) -> None:
