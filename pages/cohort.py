@@ -9,7 +9,7 @@ from htcore.evaluation import operating_point
 from htcore.ui import session
 from htcore.ui.cohort_cases import draw_cases
 from htcore.ui.cohort_compared import draw_compared
-from htcore.ui.cohort_controls import draw_filters, draw_own_predictions, draw_threshold
+from htcore.ui.cohort_controls import draw_filters, draw_own_predictions, draw_problem, draw_threshold
 from htcore.ui.cohort_data import bundle_cohort, measured_cohort, own_cohort
 from htcore.ui.cohort_report import draw_downloads
 from htcore.ui.cohort_view import draw_at_threshold, draw_head, draw_risks, draw_subgroups, draw_usefulness
@@ -17,13 +17,15 @@ from htcore.ui.prevalence import draw_prevalence
 
 SECTIONS = ("At the threshold", "Risks", "Usefulness", "Subgroups", "Cases", "Compared", "Download")
 
-st.title("Cohort")
+head = st.container(horizontal=True, vertical_alignment="bottom")
+head.title("Cohort")
 try:
     installed = bundle_cohort(session.current_bundle())
     cohort = own_cohort() or installed
-    with st.container(horizontal=True):
+    with head:
         mask, filters = draw_filters(cohort)
         draw_own_predictions()
+    draw_problem()
     measured = measured_cohort(cohort, mask)
 except HtcoreError as error:
     st.error(str(error), icon=":material/error:")

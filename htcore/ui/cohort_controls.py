@@ -167,7 +167,6 @@ def draw_own_predictions() -> None:
             st.rerun()
         if own_cohort() is not None:
             st.button("Back to the model's own", icon=":material/undo:", on_click=keep_own, args=(None,))
-    _draw_problem()
 
 
 def _take(content: bytes) -> None:
@@ -181,7 +180,8 @@ def _take(content: bytes) -> None:
         keep_own(table)
 
 
-def _draw_problem() -> None:
+def draw_problem() -> None:
+    """Why the last file was not taken, by row and column, until it is dismissed or another is taken."""
     error = st.session_state.get(_PROBLEM)
     if error is None:
         return

@@ -83,7 +83,7 @@ def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
         "n_events": measured.validation.n_events,
         "model": "not known" if model is None else model.id,
         "weights_sha256": "" if model is None else model.weights_sha256,
-        "scans": "not known" if model is None else "simulated" if model.simulated else "real",
+        "scans": "of unknown source" if model is None else "simulated" if model.simulated else "real",
     }
 
 
@@ -168,7 +168,7 @@ def report_html(
             {name: point.figures[name] for name in AT_THRESHOLD}, prevalence
         ),
         "Whatever the threshold": fixed_rows(measured),
-        "Parts of the scans, as a table": subgroup_rows(measured),
+        **({"Parts of the scans, as a table": subgroup_rows(measured)} if measured.subgroups else {}),
         "Beside the published figures": paper_rows(measured, point),
     }
     written = "".join(f"<h2>{name}</h2>{rows.to_html(index=False, border=0)}" for name, rows in tables.items())
@@ -188,7 +188,7 @@ def _facts(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: t
         "Made": made,
         "Model": f"{whole['model']} {whole['weights_sha256']}".strip(),
         "Scans": f"{whole['n_scans']} scans of {whole['n_patients']} patients, {whole['n_events']} with HT; "
-        f"{whole['scans']} data{f'; {part} patients, split by patient' if part else ''}",
+        f"{whole['scans']}{f'; {part} patients, split by patient' if part else ''}",
         "Only": "; ".join(filters) or "all scans",
         "Threshold": f"{point.threshold:.4f}",
         "Predictive values for": f"{point.prevalence:.1%} with HT",
