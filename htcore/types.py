@@ -258,11 +258,16 @@ class SliceContribution:
 
 @dataclass(frozen=True)
 class RegionContribution:
-    """What one side's brain region adds to the logit."""
+    """What one side's brain region adds to the logit.
+
+    ``probability_if_mirrored`` is the calibrated probability were the region replaced by its mirror image from the
+    other side, at the model's own prevalence; ``None`` where that was not asked.
+    """
 
     name: str
     side: Side
     contribution: float
+    probability_if_mirrored: float | None = None
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def _blank(made_on: date) -> FPDF:
     pdf.set_title("Risk of hemorrhagic transformation")
     pdf.set_auto_page_break(False)
     pdf.set_margin(_MARGIN)
+    pdf.c_margin = 0.0
     pdf.add_page()
     return pdf
 

@@ -7,9 +7,17 @@ import streamlit as st
 from htcore.types import Assessment, Evidence, StudyReceipt
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
-from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
+from htcore.ui.risk import (
+    at_chosen_prevalence,
+    bundle_of,
+    draw_dial,
+    draw_peers,
+    draw_prevalence,
+    draw_source,
+    mirror_sentences,
+)
 from htcore.ui.viewer import draw_viewer
-from htcore.ui.words import finding_sentence, lesion_sentence, plain
+from htcore.ui.words import finding_sentence, lesion_sentence, plain, region_name
 
 _ICONS = {"info": ":material/info:", "warn": ":material/warning:", "refuse": ":material/block:"}
 
@@ -28,7 +36,51 @@ def draw_result(opened: Assessment) -> None:
         _draw_warnings(opened)
         _draw_risk(opened)
         if opened.evidence is not None:
-            _draw_reasons(opened.evidence)
+            _draw_reasons(opened, opened.evidence)
+
+
+def draw_receipt(opened: Assessment) -> None:
+    """Draw which series was read, how, and every finding."""
+    with st.expander("Receipt and quality", icon=":material/receipt_long:"):
+        _draw_receipt(opened)
+
+
+def _draw_warnings(opened: Assessment) -> None:
+    if opened.quality.verdict == "refuse":
+        st.error("This scan was not scored. No risk is shown.", icon=":material/block:")
+    for finding in opened.quality.findings:
+        if finding.severity == "refuse":
+            st.error(plain(finding_sentence(finding, opened.volume)), icon=_ICONS["refuse"])
+        elif finding.severity == "warn":
+            st.warning(plain(finding_sentence(finding, opened.volume)), icon=_ICONS["warn"])
+
+
+def _draw_risk(opened: Assessment) -> None:
+    shown = at_chosen_prevalence(opened)
+    if shown.risk is None or shown.model is None:
+        return
+    draw_dial(shown, shown.risk, shown.model)
+    bundle = bundle_of(opened)
+    if bundle is not None:
+        draw_prevalence(bundle)
+        draw_peers(shown, shown.risk, bundle)
+    draw_source(shown, shown.risk, shown.model)
+
+
+def _draw_reasons(opened: Assessment, evidence: Evidence) -> None:
+    st.subheader("Why")
+    st.write(lesion_sentence(evidence.lesion))
+    if not evidence.regions:
+        return
+    from htcore.plots.waterfall import waterfall
+
+    figure = waterfall([(region_name(region), region.contribution) for region in evidence.regions])
+    st.plotly_chart(figure, key="regions", config={"displayModeBar": False})
+    st.caption(
+        "Evidence for bleeding in log-odds: +0.7 doubles the odds, −0.7 halves them. Left and right: the patient's."
+    )
+    for sentence in mirror_sentences(opened):
+        st.write(sentence)
 
 
 def draw_receipt(opened: Assessment) -> None:
