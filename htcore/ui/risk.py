@@ -17,7 +17,6 @@ from htcore.ui import session
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
     NOT_AN_ESTIMATE,
-    mirror_sentence,
     peers_sentence,
     plain,
     risk_sentence,
@@ -34,7 +33,6 @@ LOWEST_PERCENT, HIGHEST_PERCENT = 1, 90
 """Beyond these the shifted risk says more of the prevalence than of the scan."""
 
 _OWN = "my own"
-_MIRRORED = 3
 _CHART = {"displayModeBar": False}
 
 
@@ -105,7 +103,7 @@ def _take_prevalence(own: float) -> None:
         session.choose_prevalence(UNSELECTED if kind == "unselected" else None)
 
 
-def draw_peers(opened: Assessment, risk: RiskEstimate, bundle: Bundle) -> None:
+def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     """Draw how validation scans like this one ended, what a call is worth, and where the scan lies among them."""
     from htcore.inference import estimate_risk
     from htcore.inference.peers import find_peers, predictive_values
@@ -130,22 +128,6 @@ def draw_peers(opened: Assessment, risk: RiskEstimate, bundle: Bundle) -> None:
     )
     if risk.prevalence != calibration.prevalence:
         st.caption(f"This chart is at the model's own prevalence, {calibration.prevalence:.0%}, as the scans were.")
-
-
-def mirror_sentences(opened: Assessment) -> list[str]:
-    """For the three regions that say most: the risk did each look like its mirror image, at the shown prevalence."""
-    from htcore.inference.calibrate import shift_prevalence
-
-    shown = at_chosen_prevalence(opened)
-    if opened.risk is None or opened.evidence is None or shown.risk is None:
-        return []
-    before, after = opened.risk.prevalence, shown.risk.prevalence
-    ranked = sorted(opened.evidence.regions, key=lambda region: -abs(region.contribution))
-    return [
-        mirror_sentence(region, shown.risk.probability, shift_prevalence(region.probability_if_mirrored, before, after))
-        for region in ranked[:_MIRRORED]
-        if region.probability_if_mirrored is not None
-    ]
 
 
 def draw_source(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
