@@ -82,7 +82,7 @@ def draw_prevalence(bundle: Bundle) -> None:
         on_change=_take_prevalence,
         args=(own,),
     )
-    if now == "own" and chosen is not None:
+    if st.session_state["prevalence-kind"] == "own" and chosen is not None:
         st.number_input(
             "Per cent of your patients",
             LOWEST_PERCENT,

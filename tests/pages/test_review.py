@@ -210,18 +210,18 @@ def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
     assert "Of 100 simulated validation scans that scored like this one" in shown
     assert "about 33 went on to bleed" in shown and "n = 60 scans of 60 patients, 20 with HT" in shown
     assert "Where 49% bleed" in shown and "sensitivity 50% (" in shown and "specificity 67% (" in shown
-    page.get("button_group")[0].set_value(["unselected"]).run()
+    page.get("button_group")[0].set_value("unselected").run()
     assert not page.exception
     assert page.session_state[session.PREVALENCE] == 0.27
     shown = texts(page)
     assert "Where 27% bleed" in shown and "where 27 of 100 bleed in all" in shown
     # Odds times (0.27 / 0.73) / (0.49 / 0.51) = 0.385: the threshold's 1.5 become 0.577, the like scans' 0.5 0.192.
     assert "the threshold of 37%" in shown and "about 16 went on to bleed" in shown
-    page.get("button_group")[0].set_value(["own"]).run()
+    page.get("button_group")[0].set_value("own").run()
     page.number_input[0].set_value(90).run()
     assert page.session_state[session.PREVALENCE] == 0.9
     assert "Where 90% bleed" in texts(page)
-    page.get("button_group")[0].set_value(["model"]).run()
+    page.get("button_group")[0].set_value("model").run()
     assert session.PREVALENCE not in page.session_state
     assert "Where 49% bleed" in texts(page)
 
@@ -254,7 +254,7 @@ def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(
     assert "If the left insula looked like its mirror image: 62% → 38%." in texts(page)
     assert "If the brainstem looked" in texts(page)
     assert "left M5 looked" not in texts(page) and "right M1 looked" not in texts(page)
-    page.get("button_group")[0].set_value(["unselected"]).run()
+    page.get("button_group")[0].set_value("unselected").run()
     # 0.38 has odds 0.613, times 0.385 is 0.236.
     assert "→ 19%." in texts(page) and "→ 38%." not in texts(page)
 
