@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from htcore.types import Assessment
+from htcore.ui.charts import draw_chart
 from htcore.ui.risk import at_chosen_prevalence
 from htcore.ui.words import lesion_sentence, mirror_sentence, region_name
 
@@ -22,7 +23,7 @@ def draw_reasons(opened: Assessment) -> None:
     from htcore.plots.waterfall import waterfall
 
     figure = waterfall([(region_name(region), region.contribution) for region in opened.evidence.regions])
-    st.plotly_chart(figure, key="regions", config={"displayModeBar": False})
+    draw_chart(figure, "regions")
     st.caption(
         "Evidence for bleeding in log-odds: +0.7 doubles the odds, −0.7 halves them. Left and right are the patient's."
     )

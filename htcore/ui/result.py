@@ -22,6 +22,7 @@ def draw_result(opened: Assessment) -> None:
         served = session.served_study()
         if served is not None:
             draw_viewer(served, key="viewer")
+        draw_reasons(opened)
     with reading:
         st.button("Clear this study", icon=":material/close:", on_click=session.clear)
         draw_risk(opened)
@@ -32,7 +33,6 @@ def draw_result(opened: Assessment) -> None:
             draw_peers(shown.risk, bundle)
         if shown.risk is not None and shown.model is not None:
             draw_source(shown, shown.risk, shown.model)
-        draw_reasons(opened)
 
 
 def draw_risk(opened: Assessment) -> None:

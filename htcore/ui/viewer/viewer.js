@@ -50,6 +50,7 @@ export class Viewer {
         this.readPointer();
       },
       fullScreen: () => this.toggleFullScreen(),
+      help: () => this.controls.toggleHelp(),
     };
   }
 
