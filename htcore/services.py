@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Source = Path | Sequence[Path] | Sequence[tuple[str, BinaryIO]]
 Progress = Callable[[str, float], None]
 """Called with the stage that begins and the share of the work done before it, 0–1."""
+
+Listener = Callable[[Assessment], None]
+"""Called with what is known so far of a study that is being assessed."""
 
 STAGES = ("reading", "checking", "preparing", "network", "explaining")
 
@@ -72,6 +75,7 @@ def assess(
     bundle: Bundle | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    so_far: Listener | None = None,
     settings: Settings | None = None,
 ) -> Assessment:
     """Read, check, score and explain one study.
@@ -82,6 +86,9 @@ def assess(
     model_id : str, optional
         A bundle of ``settings.models_dir``; the default model where neither this nor ``bundle`` is given.
     device : ``auto``, ``cpu``, ``cuda`` or ``mps``
+    so_far : callable, optional
+        Given the study without a risk once it is fit for scoring, and with its risk, without evidence, once the
+        network is done. Whoever looks need not wait for the explanation.
 
     Returns
     -------
@@ -104,11 +111,19 @@ def assess(
     if report.verdict == "refuse":
         return Assessment(volume, receipt, report, timing_ms=clock.end())
     chosen = bundle or load_bundle_by_id(model_id or settings.default_model, settings)
-    return _score(volume, receipt, report, chosen, device, clock)
+    if so_far is not None:
+        so_far(Assessment(volume, receipt, report))
+    return _score(volume, receipt, report, chosen, device, clock, so_far)
 
 
 def _score(
-    volume: Volume, receipt: StudyReceipt, report: QualityReport, bundle: Bundle, device: str, clock: _Clock
+    volume: Volume,
+    receipt: StudyReceipt,
+    report: QualityReport,
+    bundle: Bundle,
+    device: str,
+    clock: _Clock,
+    so_far: Listener | None,
 ) -> Assessment:
     from htcore import transforms
     from htcore.explain import explain
@@ -124,11 +139,12 @@ def _score(
     place = choose_device(device)
     result = predict(bundle, model_input, place)
     risk = estimate_risk(bundle.calibration, result.logit)
+    scored = Assessment(volume, receipt, report, risk, None, bundle.identity, device=_device_name(place.type))
+    if so_far is not None:
+        so_far(scored)
     clock.begin("explaining")
     evidence = explain(result, model_input, volume)
-    return Assessment(
-        volume, receipt, report, risk, evidence, bundle.identity, device=_device_name(place.type), timing_ms=clock.end()
-    )
+    return replace(scored, evidence=evidence, timing_ms=clock.end())
 
 
 def load_bundle_by_id(model_id: str, settings: Settings | None = None) -> Bundle:

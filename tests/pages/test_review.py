@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from scipy.special import expit
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from htcore import services
@@ -34,11 +35,17 @@ def assessing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Assessment]) ->
     """Let ``act`` answer for ``services.assess``; returns the sources it was given."""
     sources: list[Any] = []
 
-    def assess(source: Any, *, model_id: str | None = None, device: str = "auto", progress: Any = None) -> Assessment:
+    def assess(
+        source: Any, *, model_id: str | None = None, device: str = "auto", progress: Any = None, so_far: Any = None
+    ) -> Assessment:
         sources.append(source)
         for stage, fraction in (("reading", 0.0), ("network", 0.5)):
             progress(stage, fraction)
-        return act()
+        opened = act()
+        if opened.risk is not None:
+            so_far(replace(opened, risk=None, evidence=None, model=None))
+            so_far(replace(opened, evidence=None))
+        return opened
 
     monkeypatch.setattr(services, "assess", assess)
     return sources
@@ -268,6 +275,50 @@ def test_without_regions_no_waterfall_is_drawn(page: AppTest, monkeypatch: pytes
     assessing(monkeypatch, lambda: replace(opened, evidence=replace(opened.evidence, regions=())))
     upload(page)
     assert not page.exception and len(page.get("plotly_chart")) == with_regions - 1
+
+
+def test_the_risk_is_drawn_before_the_reasons_are_found(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explain_for_ever(source: Any, *, so_far: Any, **rest: Any) -> Assessment:
+        opened = scored()
+        so_far(replace(opened, risk=None, evidence=None, model=None))
+        so_far(replace(opened, evidence=None))
+        raise StopException
+
+    monkeypatch.setattr(services, "assess", explain_for_ever)
+    upload(page)
+    assert not page.exception
+    shown = texts(page)
+    assert "about 62 go on to bleed" in shown and RESEARCH_NOTICE in shown
+    assert "The maps and the reasons follow." in shown and "acute infarct" not in shown
+    press(page, "Cancel")
+    page.run()
+    assert "about 62" not in texts(page)
+    assert "htcore.served" not in page.session_state
+
+
+def test_nothing_is_drawn_early_while_the_result_is_hidden(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    early: list[bool] = []
+
+    def explain_for_ever(source: Any, *, so_far: Any, **rest: Any) -> Assessment:
+        so_far(replace(scored(), evidence=None))
+        early.append(True)
+        raise StopException
+
+    monkeypatch.setattr(services, "assess", explain_for_ever)
+    page.session_state["htcore.covered"] = True
+    upload(page)
+    assert early and "about 62" not in texts(page) and not page.get("plotly_chart")
+
+
+def test_a_refused_scan_has_nothing_to_hide_or_to_take_along(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, refused)
+    upload(page)
+    assert not [button for button in page.button if "Hide" in button.label]
+    assert not page.get("download_button")
+    assessing(monkeypatch, scored)
+    upload(page)
+    assert [button for button in page.button if button.label == "Hide the result"]
+    assert len(page.get("download_button")) == 2
 
 
 def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

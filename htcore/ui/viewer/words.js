@@ -46,8 +46,8 @@ export function scaleTitle(kind) {
   return kind === "class" ? ["evidence", "per mL"] : ["infarct", "probability"];
 }
 
-export const STRIP_CAPTION = "Bars: each slice's evidence for HT (orange for, blue against); ▲ the most telling. "
-  + "Unit: log-odds, +0.7 doubles the odds.";
+export const STRIP_CAPTION = "Bars: evidence for HT in log-odds, orange for, blue against (+0.7 doubles the odds); "
+  + "▲ most telling.";
 
 // What can be done, and how: [act, mouse and keys, fingers].
 export const HELP = [
