@@ -22,6 +22,9 @@ Source = Path | Sequence[Path] | Sequence[tuple[str, BinaryIO]]
 Progress = Callable[[str, float], None]
 """Called with the stage that begins and the share of the work done before it, 0–1."""
 
+Listener = Callable[[Assessment], None]
+"""Called with what is known so far of a study that is being assessed."""
+
 STAGES = ("reading", "checking", "preparing", "network", "explaining")
 
 
@@ -73,6 +76,7 @@ def assess(
     device: str = "auto",
     regions: bool = True,
     progress: Progress | None = None,
+    so_far: Listener | None = None,
     settings: Settings | None = None,
 ) -> Assessment:
     """Read, check, score and explain one study.
@@ -85,6 +89,9 @@ def assess(
     device : ``auto``, ``cpu``, ``cuda`` or ``mps``
     regions : bool
         Also ask what each region adds to the logit, which takes longer than all the rest.
+    so_far : callable, optional
+        Given the study without a risk once it is fit for scoring, and with its risk, without evidence, once the
+        network is done. Whoever looks need not wait for the explanation.
 
     Returns
     -------
@@ -107,7 +114,9 @@ def assess(
     if report.verdict == "refuse":
         return Assessment(volume, receipt, report, timing_ms=clock.end())
     chosen = bundle or load_bundle_by_id(model_id or settings.default_model, settings)
-    return _score(volume, receipt, report, chosen, device, regions, clock)
+    if so_far is not None:
+        so_far(Assessment(volume, receipt, report))
+    return _score(volume, receipt, report, chosen, device, regions, clock, so_far)
 
 
 def _score(
@@ -118,6 +127,7 @@ def _score(
     device: str,
     regions: bool,
     clock: _Clock,
+    so_far: Listener | None,
 ) -> Assessment:
     from htcore import transforms
     from htcore.explain import explain, region_contributions
@@ -135,11 +145,15 @@ def _score(
     risk = estimate_risk(bundle.calibration, result.logit)
     known = familiarity(bundle, result.embedding)
     report = QualityReport((*report.findings, *fallen, *_unfamiliar(known)))
+    scored = Assessment(
+        volume, receipt, report, risk, None, bundle.identity, device=_device_name(place.type), familiarity=known
+    )
+    if so_far is not None:
+        so_far(scored)
     clock.begin("explaining")
     added = region_contributions(bundle.networks(place), model_input, bundle.calibration) if regions else ()
     evidence = explain(result, model_input, volume, added)
-    device_name = _device_name(place.type)
-    return Assessment(volume, receipt, report, risk, evidence, bundle.identity, device_name, clock.end(), known)
+    return replace(scored, evidence=evidence, timing_ms=clock.end())
 
 
 def _unfamiliar(known: Familiarity | None) -> tuple[Finding, ...]:

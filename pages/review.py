@@ -26,9 +26,10 @@ opened = session.assessment()
 # The order is the same in every state: an upload that is under way outlives the end of the scoring before it.
 head, body = st.container(), st.empty()
 with head:
-    if opened is not None:
+    # A refused scan has no result to hide; one that came while the screen is covered stays covered.
+    if opened is not None and (opened.risk is not None or session.is_covered()):
         draw_switch()
-    else:
+    elif opened is None:
         st.title("Review a scan")
         st.write(
             "Give a plain head CT of an acute ischemic stroke; it is read on this machine, scored, and forgotten when "

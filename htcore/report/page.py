@@ -12,7 +12,15 @@ from htcore.errors import RefusedError
 from htcore.report.pictures import KeySlice, colour_bar, key_slices, map_top
 from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate
 from htcore.ui.notice import notice_for
-from htcore.ui.words import NOT_AN_ESTIMATE, finding_sentence, lesion_sentence, percent, risk_sentence, signed
+from htcore.ui.words import (
+    NOT_AN_ESTIMATE,
+    finding_sentence,
+    lesion_sentence,
+    percent,
+    region_name,
+    risk_sentence,
+    signed,
+)
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -26,6 +34,7 @@ _WORDS_WIDTH = _PAGE_WIDTH - _MARGIN - _WORDS
 _LINE = 4.1
 _INK, _GREY, _RED = (20, 26, 32), (85, 92, 100), (160, 60, 0)
 _MAX_DPI = 180
+_REGIONS = 5
 # What the standard fonts of PDF lack.
 _SPELT = str.maketrans({"−": "\u2013", "≤": "<=", "≥": ">=", "→": "to", "≈": "about", "\u202f": " ", "▲": ""})
 
@@ -65,6 +74,7 @@ def _blank(made_on: date) -> FPDF:
     pdf.set_title("Risk of hemorrhagic transformation")
     pdf.set_auto_page_break(False)
     pdf.set_margin(_MARGIN)
+    pdf.c_margin = 0.0
     pdf.add_page()
     return pdf
 
@@ -164,10 +174,21 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
     pdf.ln(2)
     _say(pdf, "Lesion", size=11, bold=True)
     _say(pdf, lesion_sentence(evidence.lesion))
+    _regions(pdf, evidence)
     pdf.ln(2)
     _say(pdf, "Quality of the scan", size=11, bold=True)
     _findings(pdf, assessment)
     pdf.set_left_margin(_MARGIN)
+
+
+def _regions(pdf: FPDF, evidence: Evidence) -> None:
+    ranked = sorted(evidence.regions, key=lambda region: -abs(region.contribution))[:_REGIONS]
+    if not ranked:
+        return
+    pdf.ln(2)
+    _say(pdf, "Regions that say most, evidence in log-odds", size=11, bold=True)
+    for region in ranked:
+        _say(pdf, f"{region_name(region)}: {signed(region.contribution, 2)}")
 
 
 def _bar(pdf: FPDF, risk: RiskEstimate) -> None:

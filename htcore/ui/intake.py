@@ -16,6 +16,7 @@ import streamlit as st
 from htcore import services
 from htcore.errors import HtcoreError
 from htcore.ui import session
+from htcore.ui.early import Early
 from htcore.ui.words import STAGES, plain
 
 _log = logging.getLogger(__name__)
@@ -117,10 +118,13 @@ def _choose_model() -> None:
 
 def _score(source: session.Source) -> None:
     st.button("Cancel", icon=":material/close:", on_click=session.clear)
-    with st.status("Starting…", expanded=True) as status:
+    status, early = st.status("Starting…", expanded=True), Early(st.container())
+    with status:
         stages = _Stages(status)
         try:
-            opened = services.assess(source, model_id=session.current_model(), progress=stages.reached)
+            opened = services.assess(
+                source, model_id=session.current_model(), progress=stages.reached, so_far=early.show
+            )
         except HtcoreError as error:
             session.keep_problem(str(error))
         except Exception as error:  # noqa: BLE001 - a bug must not take the page down

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from htcore.types import Assessment, Evidence, StudyReceipt
+from htcore.types import Assessment, StudyReceipt
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
+from htcore.ui.reasons import draw_reasons
 from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
 from htcore.ui.viewer import draw_viewer
-from htcore.ui.words import finding_sentence, lesion_sentence, plain
+from htcore.ui.words import finding_sentence, plain
 
 _ICONS = {"info": ":material/info:", "warn": ":material/warning:", "refuse": ":material/block:"}
 
@@ -21,14 +22,27 @@ def draw_result(opened: Assessment) -> None:
         served = session.served_study()
         if served is not None:
             draw_viewer(served, key="viewer")
+        draw_reasons(opened)
     with reading:
         st.button("Clear this study", icon=":material/close:", on_click=session.clear)
-        if opened.receipt.simulated:
-            st.badge("Simulated study: no real patient", icon=":material/science:", color="violet")
-        _draw_warnings(opened)
-        _draw_risk(opened)
-        if opened.evidence is not None:
-            _draw_reasons(opened.evidence)
+        draw_risk(opened)
+        shown = at_chosen_prevalence(opened)
+        bundle = bundle_of(opened)
+        if shown.risk is not None and bundle is not None:
+            draw_prevalence(bundle)
+            draw_peers(shown.risk, bundle)
+        if shown.risk is not None and shown.model is not None:
+            draw_source(shown, shown.risk, shown.model)
+
+
+def draw_risk(opened: Assessment) -> None:
+    """Draw what must be seen at first: whose scan it is, warnings, and the risk or why there is none."""
+    if opened.receipt.simulated:
+        st.badge("Simulated study: no real patient", icon=":material/science:", color="violet")
+    _draw_warnings(opened)
+    shown = at_chosen_prevalence(opened)
+    if shown.risk is not None and shown.model is not None:
+        draw_dial(shown, shown.risk, shown.model)
 
 
 def draw_receipt(opened: Assessment) -> None:
@@ -45,30 +59,6 @@ def _draw_warnings(opened: Assessment) -> None:
             st.error(plain(finding_sentence(finding, opened.volume)), icon=_ICONS["refuse"])
         elif finding.severity == "warn":
             st.warning(plain(finding_sentence(finding, opened.volume)), icon=_ICONS["warn"])
-
-
-def _draw_risk(opened: Assessment) -> None:
-    shown = at_chosen_prevalence(opened)
-    if shown.risk is None or shown.model is None:
-        return
-    draw_dial(shown, shown.risk, shown.model)
-    bundle = bundle_of(opened)
-    if bundle is not None:
-        draw_prevalence(bundle)
-        draw_peers(shown, shown.risk, bundle)
-    draw_source(shown, shown.risk, shown.model)
-
-
-def _draw_reasons(evidence: Evidence) -> None:
-    st.subheader("Why")
-    st.write(lesion_sentence(evidence.lesion))
-    strongest = sorted(evidence.regions, key=lambda region: -abs(region.contribution))[:6]
-    if strongest:
-        rows = [
-            {"Region": region.name, "Side": region.side, "Share of the logit": round(region.contribution, 3)}
-            for region in strongest
-        ]
-        st.dataframe(rows, hide_index=True, width="stretch")
 
 
 def _draw_receipt(opened: Assessment) -> None:
@@ -97,7 +87,7 @@ def _draw_series(receipt: StudyReceipt) -> None:
             "Kind": series.modality,
             "Images": series.n_images,
             "Used": "yes" if series.chosen else "no",
-            "Why": series.reason,
+            "Why": series.reason if len(receipt.series) > 1 else "the only series",
         }
         for series in receipt.series
     ]

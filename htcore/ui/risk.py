@@ -14,8 +14,16 @@ from htcore.evaluation import ValidationSet
 from htcore.plots import gauge
 from htcore.types import Assessment, ModelIdentity, RiskEstimate
 from htcore.ui import session
+from htcore.ui.charts import draw_chart
 from htcore.ui.notice import notice_for
-from htcore.ui.words import NOT_AN_ESTIMATE, peers_sentence, plain, risk_sentence, timing_sentence, values_sentence
+from htcore.ui.words import (
+    NOT_AN_ESTIMATE,
+    peers_sentence,
+    plain,
+    risk_sentence,
+    timing_sentence,
+    values_sentence,
+)
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
@@ -26,7 +34,6 @@ LOWEST_PERCENT, HIGHEST_PERCENT = 1, 90
 """Beyond these the shifted risk says more of the prevalence than of the scan."""
 
 _OWN = "my own"
-_CHART = {"displayModeBar": False}
 
 
 def at_chosen_prevalence(opened: Assessment) -> Assessment:
@@ -54,7 +61,7 @@ def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> N
     st.subheader("Risk of hemorrhagic transformation")
     if model.simulated and not opened.receipt.simulated:
         st.warning(NOT_AN_ESTIMATE, icon=":material/warning:")
-    st.plotly_chart(gauge(risk, risk.prevalence), key="gauge", config=_CHART)
+    draw_chart(gauge(risk, risk.prevalence), "gauge")
     st.write(risk_sentence(risk, simulated=model.simulated))
     notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
     st.badge(notice, icon=":material/science:", color="orange")
@@ -75,7 +82,7 @@ def draw_prevalence(bundle: Bundle) -> None:
         on_change=_take_prevalence,
         args=(own,),
     )
-    if now == "own" and chosen is not None:
+    if st.session_state["prevalence-kind"] == "own" and chosen is not None:
         st.number_input(
             "Per cent of your patients",
             LOWEST_PERCENT,
@@ -96,7 +103,7 @@ def _take_prevalence(own: float) -> None:
         session.choose_prevalence(UNSELECTED if kind == "unselected" else None)
 
 
-def draw_peers(opened: Assessment, risk: RiskEstimate, bundle: Bundle) -> None:
+def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     """Draw how validation scans like this one ended, what a call is worth, and where the scan lies among them."""
     from htcore.inference import estimate_risk
     from htcore.inference.peers import find_peers, predictive_values
@@ -116,9 +123,7 @@ def draw_peers(opened: Assessment, risk: RiskEstimate, bundle: Bundle) -> None:
     st.write(values_sentence(values, simulated=simulated))
     if not independent:
         st.caption("The model was calibrated on these same scans: both sentences flatter it.")
-    st.plotly_chart(
-        place_among(validation, own.probability, calibration.threshold, simulated=simulated), key="place", config=_CHART
-    )
+    draw_chart(place_among(validation, own.probability, calibration.threshold, simulated=simulated), "place")
     if risk.prevalence != calibration.prevalence:
         st.caption(f"This chart is at the model's own prevalence, {calibration.prevalence:.0%}, as the scans were.")
 

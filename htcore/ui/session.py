@@ -89,6 +89,13 @@ def served_study() -> ServedStudy | None:
     return served
 
 
+def serve_early(opened: Assessment) -> ServedStudy:
+    """Let the viewer fetch what is known so far of the study in line."""
+    served = publish(opened)
+    st.session_state[_SERVED] = served
+    return served
+
+
 def is_new() -> bool:
     """Whether nothing was opened or asked back in this session yet: the tab may have been reloaded."""
     return _USED not in st.session_state
@@ -147,9 +154,12 @@ def waiting() -> Source | None:
 
 
 def keep(opened: Assessment) -> None:
-    """Open the study that was in line."""
+    """Open the study that was in line; its viewer goes on at the place that was looked at early."""
+    early: ServedStudy | None = st.session_state.get(_SERVED)
     _forget()
     st.session_state[_ASSESSMENT] = opened
+    if early is not None:
+        st.session_state[_SERVED] = publish(opened, early.opening)
 
 
 def keep_problem(sentence: str) -> None:

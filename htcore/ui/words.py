@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from htcore.types import SURE, Assessment, Finding, LesionMeasure, RiskEstimate, Volume
+from htcore.types import SURE, Assessment, Finding, LesionMeasure, RegionContribution, RiskEstimate, Volume
 
 if TYPE_CHECKING:
     from htcore.evaluation import Interval
@@ -108,6 +108,17 @@ def finding_sentence(finding: Finding, volume: Volume) -> str:
     if finding.place_mm is None:
         return finding.message
     return f"{finding.message} Look at slice {volume.nearest_slice(finding.place_mm) + 1} of {volume.shape[0]}."
+
+
+def region_name(region: RegionContribution) -> str:
+    """A region as a neurologist calls it: "left insula", "left M5", "brainstem"."""
+    name = region.name.replace("_", " ")
+    return name if region.side == "midline" else f"{region.side} {name}"
+
+
+def mirror_sentence(region: RegionContribution, risk: float, mirrored: float) -> str:
+    """What the risk would be did the region look like its mirror image; both at one prevalence."""
+    return f"If the {region_name(region)} looked like its mirror image: {percent(risk)} → {percent(mirrored)}."
 
 
 def lesion_sentence(lesion: LesionMeasure) -> str:

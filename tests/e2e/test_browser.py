@@ -133,7 +133,7 @@ def test_hidden_stays_hidden_over_pages_and_reloads(page: Page, address: str, st
     page.wait_for_selector(OPENED)
 
     def nothing_shown() -> bool:
-        words = ("go on to bleed", "acute infarct", "share of logit", "Class map", "Risk of")
+        words = ("go on to bleed", "acute infarct", "evidence for HT", "Class map", "Risk of")
         return (
             not any(page.get_by_text(word).locator("visible=true").count() for word in words)
             and not page.locator(".js-plotly-plot").count()

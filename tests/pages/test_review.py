@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from scipy.special import expit
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from htcore import services
 from htcore.bundle import Calibration
 from htcore.errors import ReadError
-from htcore.types import Assessment, ModelIdentity
+from htcore.types import Assessment, ModelIdentity, RegionContribution
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.ui.opened import refused, scored
@@ -33,11 +35,17 @@ def assessing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Assessment]) ->
     """Let ``act`` answer for ``services.assess``; returns the sources it was given."""
     sources: list[Any] = []
 
-    def assess(source: Any, *, model_id: str | None = None, device: str = "auto", progress: Any = None) -> Assessment:
+    def assess(
+        source: Any, *, model_id: str | None = None, device: str = "auto", progress: Any = None, so_far: Any = None
+    ) -> Assessment:
         sources.append(source)
         for stage, fraction in (("reading", 0.0), ("network", 0.5)):
             progress(stage, fraction)
-        return act()
+        opened = act()
+        if opened.risk is not None:
+            so_far(replace(opened, risk=None, evidence=None, model=None))
+            so_far(replace(opened, evidence=None))
+        return opened
 
     monkeypatch.setattr(services, "assess", assess)
     return sources
@@ -51,7 +59,7 @@ def fail_with(error: Exception) -> Callable[[], Assessment]:
 
 
 def with_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model that scored is at hand: own prevalence 40%, 60 validation scans that score as the open one does."""
+    """The model that scored is at hand: own prevalence 49%, 60 validation scans that score as the open one does."""
     probability = expit(1.2 * -0.1 - 0.1)
     labels = [k % 3 == 0 for k in range(60)] + [k % 2 for k in range(40)]
     table = pd.DataFrame(
@@ -62,7 +70,7 @@ def with_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
             "probability": [probability] * 60 + [0.9] * 40,
         }
     )
-    calibration = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.42, 0.4, 20, 25)
+    calibration = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.6, 0.49, 20, 25)
     bundle = SimpleNamespace(validation=table, identity=scored().model, calibration=calibration)
     monkeypatch.setattr(session, "current_bundle", lambda: bundle)
 
@@ -205,24 +213,24 @@ def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
     upload(page)
     assert not page.exception
     shown = texts(page)
-    # 20 of 60 like scans bled; sensitivity 40 of 40, specificity 40 of 60 at the threshold that divides them.
+    # 20 of 60 like scans bled; at the threshold of 0.6, 20 of 40 that bled are called and 40 of 60 others are not.
     assert "Of 100 simulated validation scans that scored like this one" in shown
     assert "about 33 went on to bleed" in shown and "n = 60 scans of 60 patients, 20 with HT" in shown
-    assert "Where 40% bleed" in shown
-    page.get("button_group")[0].set_value(["unselected"]).run()
+    assert "Where 49% bleed" in shown and "sensitivity 50% (" in shown and "specificity 67% (" in shown
+    page.get("button_group")[0].set_value("unselected").run()
     assert not page.exception
     assert page.session_state[session.PREVALENCE] == 0.27
     shown = texts(page)
     assert "Where 27% bleed" in shown and "where 27 of 100 bleed in all" in shown
-    assert "the threshold of 28%" in shown  # 0.42 at 0.4 is odds 0.724; times (0.27/0.73) / (0.4/0.6) is 0.402
-    assert "about 22 went on to bleed" in shown  # odds 0.5 times 0.555
-    page.get("button_group")[0].set_value(["own"]).run()
+    # Odds times (0.27 / 0.73) / (0.49 / 0.51) = 0.385: the threshold's 1.5 become 0.577, the like scans' 0.5 0.192.
+    assert "the threshold of 37%" in shown and "about 16 went on to bleed" in shown
+    page.get("button_group")[0].set_value("own").run()
     page.number_input[0].set_value(90).run()
     assert page.session_state[session.PREVALENCE] == 0.9
     assert "Where 90% bleed" in texts(page)
-    page.get("button_group")[0].set_value(["model"]).run()
+    page.get("button_group")[0].set_value("model").run()
     assert session.PREVALENCE not in page.session_state
-    assert "Where 40% bleed" in texts(page)
+    assert "Where 49% bleed" in texts(page)
 
 
 def test_another_models_bundle_does_not_move_this_ones_risk(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +241,84 @@ def test_another_models_bundle_does_not_move_this_ones_risk(page: AppTest, monke
     upload(page)
     assert not page.exception
     assert "about 62" in texts(page) and not page.get("button_group")
+
+
+def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = scored()
+    assert opened.evidence is not None
+    regions = (
+        RegionContribution("insula", "left", 0.8, 0.38),
+        RegionContribution("brainstem", "midline", -0.1, 0.7),
+        RegionContribution("M5", "left", 0.3, None),
+        RegionContribution("M1", "right", 0.01, 0.61),
+    )
+    assessing(monkeypatch, lambda: replace(opened, evidence=replace(opened.evidence, regions=regions)))
+    with_bundle(monkeypatch)
+    upload(page)
+    assert not page.exception
+    assert "If the left insula looked like its mirror image: 62% → 38%." in texts(page)
+    assert "If the brainstem looked" in texts(page)
+    assert "left M5 looked" not in texts(page) and "right M1 looked" not in texts(page)
+    page.get("button_group")[0].set_value("unselected").run()
+    # 0.38 has odds 0.613, times 0.385 is 0.236.
+    assert "→ 19%." in texts(page) and "→ 38%." not in texts(page)
+
+
+def test_without_regions_no_waterfall_is_drawn(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = scored()
+    assert opened.evidence is not None
+    assessing(monkeypatch, scored)
+    upload(page)
+    with_regions = len(page.get("plotly_chart"))
+    assessing(monkeypatch, lambda: replace(opened, evidence=replace(opened.evidence, regions=())))
+    upload(page)
+    assert not page.exception and len(page.get("plotly_chart")) == with_regions - 1
+
+
+def test_the_risk_is_drawn_before_the_reasons_are_found(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explain_for_ever(source: Any, *, so_far: Any, **rest: Any) -> Assessment:
+        opened = scored()
+        so_far(replace(opened, risk=None, evidence=None, model=None))
+        so_far(replace(opened, evidence=None))
+        raise StopException
+
+    monkeypatch.setattr(services, "assess", explain_for_ever)
+    upload(page)
+    assert not page.exception
+    shown = texts(page)
+    assert "about 62 go on to bleed" in shown and RESEARCH_NOTICE in shown
+    assert "The maps and the reasons follow." in shown and "acute infarct" not in shown
+    press(page, "Cancel")
+    page.run()
+    assert "about 62" not in texts(page)
+    assert "htcore.served" not in page.session_state
+
+
+def test_nothing_is_drawn_early_while_the_result_is_hidden(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    early: list[bool] = []
+
+    def explain_for_ever(source: Any, *, so_far: Any, **rest: Any) -> Assessment:
+        so_far(replace(scored(), evidence=None))
+        early.append(True)
+        raise StopException
+
+    monkeypatch.setattr(services, "assess", explain_for_ever)
+    page.session_state["htcore.covered"] = True
+    upload(page)
+    assert early and "about 62" not in texts(page) and not page.get("plotly_chart")
+
+
+def test_a_refused_scan_has_nothing_to_hide_or_to_take_along(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, refused)
+    upload(page)
+    assert not [button for button in page.button if "Hide" in button.label]
+    assert not page.get("download_button")
+    assessing(monkeypatch, scored)
+    upload(page)
+    assert [button for button in page.button if button.label == "Hide the result"]
+    assert len(page.get("download_button")) == 2
 
 
 def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

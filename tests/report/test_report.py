@@ -31,6 +31,7 @@ def test_one_page_says_what_was_found_by_which_model_on_which_input() -> None:
         "Threshold 50%: above threshold",
         "where 49 of 100 bleed in all",
         "42 mL of acute infarct, on the patient's left",
+        "left insula: +0.31",
         "warn: Slices are thick.",
         "Model test-model",
         "ab" * 32,

@@ -1,5 +1,6 @@
 // The viewer's elements: buttons, stage, read-out, strip. Built once; `reflect` shows a view on them.
 
+import { HELP, STRIP_CAPTION } from "./words.js";
 import { OVERLAYS, WINDOWS, isPreset, isWhole } from "./view.js";
 
 export function element(tag, className, attributes = {}, ...children) {
@@ -22,6 +23,7 @@ const ICONS = {
   reset: "M4 4v6h6M5 9a8 8 0 1 1-1 6",
   smaller: "M5 12h14",
   larger: "M5 12h14M12 5v14",
+  help: "M8 9a4 4 0 1 1 5.5 3.7C12.4 13.2 12 14 12 15.5M12 18.5v1.5",
   full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
 };
 
@@ -33,6 +35,13 @@ function iconButton(icon, name, title, act) {
 
 function group(label, ...children) {
   return element("div", "group", { role: "group", "aria-label": label }, ...children);
+}
+
+function helpTable() {
+  const rows = HELP.map(([act, keys, fingers]) => element("tr", "", {},
+    element("th", "", { scope: "row" }, act), element("td", "", {}, keys), element("td", "", {}, fingers)));
+  const head = element("tr", "", {}, ...["", "Mouse and keys", "Fingers"].map((text) => element("th", "", {}, text)));
+  return element("div", "help", { hidden: "" }, element("table", "", {}, head, ...rows));
 }
 
 export class Controls {
@@ -53,11 +62,13 @@ export class Controls {
       iconButton("full", "Full screen", "key F", acts.fullScreen),
       iconButton("larger", "Zoom in", "key +, or wheel with Ctrl", () => acts.zoom(1.25)),
       iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)),
-      this.reset, this.beside);
+      iconButton("help", "Keys and gestures", "key ?", acts.help), this.reset, this.beside);
     this.stage = element("div", "stage", { tabindex: 0, role: "application" });
     this.canvas = element("canvas");
     this.message = element("div", "message", { role: "status" }, "Fetching the slices…");
-    this.stage.append(this.canvas, this.message, tools);
+    this.help = helpTable();
+    this.help.addEventListener("click", acts.help);
+    this.stage.append(this.canvas, this.message, this.help, tools);
     this.scale = element("canvas", "scale");
     this.position = element("span", "position", { "aria-live": "polite" });
     this.pointer = element("span", "pointer");
@@ -75,6 +86,10 @@ export class Controls {
     this.frame = element("div", "frame", {}, bar, element("div", "row", {}, this.stage, this.scale),
       element("div", "readout", {}, this.position, this.pointer), this.strip, this.caption);
     root.replaceChildren(this.frame);
+  }
+
+  toggleHelp() {
+    this.help.hidden = !this.help.hidden;
   }
 
   setMapsReady(ready) {
@@ -95,7 +110,7 @@ export class Controls {
     const entry = OVERLAYS.find(({ id }) => id === view.overlay);
     this.caption.textContent = this.hasMaps ? entry.caption : "";
     if (off && this.hasMaps) {
-      this.caption.textContent = "Bars: each slice's share of the logit (orange raises, blue lowers); ▲ the most telling.";
+      this.caption.textContent = STRIP_CAPTION;
     }
   }
 }

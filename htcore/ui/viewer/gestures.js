@@ -48,6 +48,7 @@ export function keyAct({ key, shiftKey, ctrlKey, altKey, metaKey }, slices) {
   if (key === "-" || key === "−") return ["zoom", 1 / KEY_ZOOM];
   if (key === "0") return ["reset"];
   if (key === "f" || key === "F") return ["fullScreen"];
+  if (key === "?") return ["help"];
   if (key >= "1" && key <= "4") return ["preset", Number(key) - 1];
   return null;
 }
@@ -75,15 +76,16 @@ export function listen(root, stage, slices, acts) {
 
   // Also after a press on a button; a slider keeps its own keys.
   root.addEventListener("keydown", (event) => {
+    // The page has keys of its own: R would run it anew, C would clear its caches.
+    event.stopPropagation();
     const act = event.target.tagName === "INPUT" ? null : keyAct(event, slices);
     if (!act) return;
     event.preventDefault();
-    event.stopPropagation();
     acts[act[0]](...act.slice(1));
   });
 
   stage.addEventListener("pointerdown", (event) => {
-    if (event.target.closest("button")) return;
+    if (event.target.closest("button, .help")) return;
     stage.focus({ preventScroll: true });
     if (event.button === 1) event.preventDefault();
     stage.setPointerCapture(event.pointerId);
@@ -127,6 +129,6 @@ export function listen(root, stage, slices, acts) {
   stage.addEventListener("pointerleave", () => acts.point());
   stage.addEventListener("contextmenu", (event) => event.preventDefault());
   stage.addEventListener("dblclick", (event) => {
-    if (!event.target.closest("button")) acts.reset();
+    if (!event.target.closest("button, .help")) acts.reset();
   });
 }

@@ -18,7 +18,7 @@ export class Viewer {
   constructor(root, study) {
     const [slices, rows, columns] = study.shape;
     const [rowMm, columnMm] = study.pixel_mm;
-    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null });
+    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null, moved: false });
     this.image = { rows, columns, rowMm, columnMm };
     this.view = keptView(study.opening, newView(study.start), slices);
     this.painter = new Painter(this.image, study.map_step);
@@ -50,6 +50,7 @@ export class Viewer {
         this.readPointer();
       },
       fullScreen: () => this.toggleFullScreen(),
+      help: () => this.controls.toggleHelp(),
     };
   }
 
@@ -70,6 +71,7 @@ export class Viewer {
 
   change(view) {
     this.view = view;
+    this.moved = true;
     this.draw();
   }
 
@@ -169,8 +171,9 @@ export class Viewer {
     return pointerText(hu, this.view.overlay, map[(this.view.index * size.rows + row) * size.columns + column]);
   }
 
+  // A place that nobody chose is none: the maps, when they come, show the most telling slice.
   keep() {
-    keepView(this.study.opening, this.view);
+    if (this.moved) keepView(this.study.opening, this.view);
   }
 
   // Follows the page's size and keeps the place when it goes; answers with how to stop.

@@ -18,7 +18,7 @@ export function positionText(study, view) {
     `${entry.thickness_mm} mm thick`, `tilt ${minus(study.tilt_deg.toFixed(1))}°`, `W ${view.width} L ${minus(view.centre)}`,
   ];
   if (view.zoom > 1) parts.push(`× ${view.zoom.toFixed(1)}`);
-  if (entry.contribution !== null) parts.push(`share of logit ${signed(entry.contribution, 3)}`);
+  if (entry.contribution !== null) parts.push(`evidence for HT ${signed(entry.contribution, 2)}`);
   return parts.join(" · ");
 }
 
@@ -26,12 +26,12 @@ export function stageLabel(study, view) {
   const preset = WINDOWS.findIndex((_, i) => isPreset(view, i));
   const window = preset < 0 ? `window width ${view.width}, level ${view.centre}` : `${WINDOWS[preset].name} window`;
   return `CT slice ${view.index + 1} of ${study.slices.length}, ${window}. Arrow keys, Page Up, Page Down, Home and End `
-    + "change the slice; 1 to 4 the window; plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen.";
+    + "change the slice; 1 to 4 the window; plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen; ? lists keys and gestures.";
 }
 
 export function pointerText(hu, overlay, value) {
   const texts = [`${minus(hu)} HU`];
-  if (overlay === "class") texts.push(`${signed(value, 4)} per mL`);
+  if (overlay === "class") texts.push(`evidence ${signed(value, 4)} per mL`);
   if (overlay === "lesion") texts.push(`infarct ${value.toFixed(2)}`);
   return texts.join(" · ");
 }
@@ -43,5 +43,19 @@ export function scaleLabels(kind, top) {
 }
 
 export function scaleTitle(kind) {
-  return kind === "class" ? ["logit", "per mL"] : ["infarct", "probability"];
+  return kind === "class" ? ["evidence", "per mL"] : ["infarct", "probability"];
 }
+
+export const STRIP_CAPTION = "Bars: evidence for HT in log-odds, orange for, blue against (+0.7 doubles the odds); "
+  + "▲ most telling.";
+
+// What can be done, and how: [act, mouse and keys, fingers].
+export const HELP = [
+  ["Change slice", "wheel, drag up or down, ↑ ↓, Page Up / Down, Home, End", "one finger up or down"],
+  ["Window", "drag with the right button (or Alt): ↔ width, ↕ level; keys 1 to 4 for the named ones", "the buttons above"],
+  ["Zoom", "Ctrl and wheel, + and −", "two fingers"],
+  ["Move", "drag when zoomed, middle button, Shift and arrow keys", "two fingers"],
+  ["Reset", "double-click, 0", ""],
+  ["Full screen", "F", "the button at the right"],
+  ["Jump to a slice", "click its bar under the picture", "touch its bar"],
+];

@@ -59,7 +59,7 @@ test("a kept view is restored, a broken one passed over", () => {
 
 test("the read-out says slice, place, window, zoom and contribution", () => {
   assert.equal(positionText(study, newView(0)),
-    "Slice 1/2 · z −3.0 mm · 5 mm thick · tilt 18.5° · W 40 L 40 · share of logit −0.250");
+    "Slice 1/2 · z −3.0 mm · 5 mm thick · tilt 18.5° · W 40 L 40 · evidence for HT −0.25");
   assert.match(positionText(study, { ...newView(1), zoom: 2 }), /L 40 · × 2\.0$/);
 });
 
@@ -70,7 +70,7 @@ test("the stage names its window to a screen reader", () => {
 
 test("values carry their units", () => {
   assert.equal(pointerText(31, "none"), "31 HU");
-  assert.equal(pointerText(31, "class", -0.0123), "31 HU · −0.0123 per mL");
+  assert.equal(pointerText(31, "class", -0.0123), "31 HU · evidence −0.0123 per mL");
   assert.equal(pointerText(-5, "lesion", 0.256), "−5 HU · infarct 0.26");
   assert.deepEqual([0.5, -0.5, 0, -0.04].map((value) => signed(value, 1)), ["+0.5", "−0.5", "0.0", "0.0"]);
   assert.deepEqual(scaleLabels("class", 0.107), [[1, "+0.107"], [0.5, "0"], [0, "−0.107"]]);
