@@ -143,6 +143,8 @@ def predict(
                     given = ", ".join(part.name for part in opened.clinical.parts[1:])
                     typer.echo(f"with {given}: {_percent(opened.clinical.probability)}")
                 typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
+                if opened.evidence.sides_disagree:
+                    typer.echo("The class map and the lesion map point to different sides: trust neither alone.")
                 typer.echo(f"model {opened.model.id}, trained on {opened.model.training_data}. {_NOTICE}")
                 if opened.model.simulated and not opened.receipt.simulated:
                     typer.echo(

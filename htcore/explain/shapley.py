@@ -38,7 +38,7 @@ _GLOBAL_RANDOM = threading.Lock()
 
 
 def region_contributions(
-    networks: Sequence[nn.Module], model_input: ModelInput, calibration: Calibration, pairs: int | None = None
+    networks: Sequence[nn.Module], model_input: ModelInput, calibration: Calibration, pairs: int = 1
 ) -> tuple[RegionContribution, ...]:
     """Both sides' regions that hold brain, in the order of ``REGIONS``, left before right.
 
@@ -46,17 +46,16 @@ def region_contributions(
     ----------
     networks
         On their device, in evaluation mode; the game is played with their mean logit.
-    pairs : int, optional
-        Orders of the players drawn a side, each played forwards and backwards; two for one network, one for several.
+    pairs : int
+        Orders of the players drawn a side, each played forwards and backwards. The contributions add up with any.
     """
     labels = region_labels(model_input.brain, model_input.grid)
-    drawn = pairs or (2 if len(networks) == 1 else 1)
     found: dict[tuple[int, str], RegionContribution] = {}
     sides: tuple[Literal["left", "right"], ...] = ("left", "right")
     for side in sides:
         game = MirrorGame.of(networks, model_input, labels, side)
         values = _Remembered(game.value)
-        contributions = shapley_values(values, len(game.players), drawn)
+        contributions = shapley_values(values, len(game.players), pairs)
         alone = values(~np.eye(len(game.players), dtype=np.bool_))
         risks = calibration.probability(alone)
         for player, contribution, risk in zip(game.players, contributions, risks, strict=True):

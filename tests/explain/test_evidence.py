@@ -92,17 +92,18 @@ def test_no_lesion_is_none_not_zero_degrees_of_something() -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "left", "disagree"),
-    [(1.0, 0.0, True), (0.0, 1.0, False), (1.0, 0.9, False), (-1.0, 0.5, False), (1.0, -2.0, True)],
+    ("right", "left", "against_left", "disagree"),
+    [(1.0, 0.0, 0.0, True), (0.0, 1.0, 0.0, False), (1.0, 0.9, 0.0, False), (1.0, 2.0, 2.5, False)],
 )
-def test_maps_that_point_to_two_sides_are_told(right: float, left: float, disagree: bool) -> None:
+def test_maps_that_point_to_two_sides_are_told(right: float, left: float, against_left: float, disagree: bool) -> None:
     """The lesion lies on the left; evidence for the risk is what counts, not evidence against it."""
     _, model_input = example()
     contributions = np.zeros((30, 24, 20), dtype=np.float32)
     contributions[15, 10, 4], contributions[15, 10, 15] = right, left  # columns run to the patient's left
+    contributions[20, 10, 15] = -against_left
     lesion = np.zeros(SHAPE, dtype=np.float32)
     lesion[15:18, 20:24, 28:32] = 0.9
-    result = NetworkResult(right + left - 0.3, lesion, contributions, -0.3, np.zeros(0, np.float32))
+    result = NetworkResult(right + left - against_left - 0.3, lesion, contributions, -0.3, np.zeros(0, np.float32))
     assert explain(result, model_input, head_volume()).sides_disagree is disagree
 
 
