@@ -49,7 +49,7 @@ def test_the_address_of_a_page_opens_it_below_the_notice(page: Page, address: st
         page.goto(f"{address}/{name}")
         page.get_by_role("heading", name=name.capitalize(), level=1).wait_for()
         page.get_by_role("link", name="Review a scan").wait_for()
-        page.get_by_text(RESEARCH_NOTICE, exact=True).first.wait_for()
+        page.get_by_text(RESEARCH_NOTICE).first.wait_for()
 
 
 def test_one_threshold_moves_everything_and_is_kept(themed_page: Page, address: str) -> None:
