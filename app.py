@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.starlette import App
 
 from htcore.ui.notice import banner
@@ -29,4 +30,6 @@ def draw() -> None:
 if __name__ == "__main__":
     draw()
 else:
+    # Else a first visitor who asks for a page by its address gets the bare file in pages/, without the notice.
+    PagesManager.uses_pages_directory = False
     app = App(Path(__file__).resolve(), routes=routes())

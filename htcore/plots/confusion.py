@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from htcore.evaluation import Confusion
-from htcore.plots.palette import BLUE, dress, translucent
+from htcore.plots.palette import INK, PALE_BLUE, SKY, dress
 
 
 def confusion_matrix(cells: Confusion) -> go.Figure:
@@ -26,17 +26,15 @@ def confusion_matrix(cells: Confusion) -> go.Figure:
             x=["below threshold", "above threshold"],
             y=["no HT", "HT"],
             text=text,
-            colorscale=[[0, translucent(BLUE, 0.04)], [1, translucent(BLUE, 0.5)]],
+            texttemplate="%{text}",
+            textfont={"size": 15, "color": INK},
+            colorscale=[[0, PALE_BLUE], [1, SKY]],
             zmin=0,
             zmax=1,
             showscale=False,
             hovertemplate="outcome %{y}, model %{x}: %{text}<extra></extra>",
         )
     )
-    # As annotations, which take the page's text colour: a heat map's own is picked as if its ground were opaque.
-    for y, row in zip(("no HT", "HT"), text, strict=True):
-        for x, words in zip(("below threshold", "above threshold"), row, strict=True):
-            figure.add_annotation(x=x, y=y, text=words, showarrow=False, font={"size": 15})
     dress(figure, height=360, x_title="Model (calls of scans)", y_title="Outcome (scans)")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False)

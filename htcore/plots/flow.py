@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from htcore.plots.palette import BLUE, GREY, ORANGE, dress, translucent
+from htcore.plots.palette import BLUE, GREY, INK, ORANGE, PALE_BLUE, PALE_ORANGE, dress
 
 _ROW_PX = 96
 _HALF_HEIGHT = 0.33
@@ -59,9 +59,9 @@ def _box(figure: go.Figure, x: float, y: float, half: float, text: str, colour: 
         y0=y - _HALF_HEIGHT,
         y1=y + _HALF_HEIGHT,
         line={"color": colour, "width": 1.5},
-        fillcolor=translucent(colour, 0.1),
+        fillcolor=PALE_ORANGE if colour == ORANGE else PALE_BLUE,
     )
-    figure.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 13})
+    figure.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 13, "color": INK})
 
 
 def _line(figure: go.Figure, x0: float, y0: float, x1: float, y1: float) -> None:

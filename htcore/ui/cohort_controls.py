@@ -25,6 +25,8 @@ from htcore.ui.cohort_data import Cohort, keep_own, own_cohort
 
 ROC_KEY = "cohort-roc"
 _SENSITIVITY = 0.90
+_MOST_MB = 100
+"""Of a table: the most rows that it may have, of 500 bytes each."""
 _GENERATION = "htcore.cohort.uploads"
 _PROBLEM = "htcore.cohort.problem"
 # Column, label, step of the slider.
@@ -123,7 +125,7 @@ def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, .
             if low >= high:
                 continue
             shown = True
-            chosen = st.slider(label, low, high, (low, high), step, key=f"filter-{column}-{cohort.key[:12]}")
+            chosen = st.slider(label, low, high, (low, high), step, "%g", key=f"filter-{column}-{cohort.key[:12]}")
             if chosen != (low, high):
                 mask &= (values >= chosen[0]) & (values <= chosen[1])
                 asked.append(
@@ -159,7 +161,9 @@ def draw_own_predictions() -> None:
             "`lesion_volume_ml`, `lesion_side`, `manufacturer`. It stays in this session and is forgotten with it."
         )
         generation = st.session_state.get(_GENERATION, 0)
-        given = st.file_uploader("Predictions (CSV)", type=["csv", "tsv", "txt"], key=f"predictions-{generation}")
+        given = st.file_uploader(
+            "Predictions (CSV)", type=["csv", "tsv", "txt"], key=f"predictions-{generation}", max_upload_size=_MOST_MB
+        )
         if given is not None:
             _take(given.getvalue())
             # A new key drops the bytes, which Streamlit would keep in memory.
@@ -188,6 +192,6 @@ def draw_problem() -> None:
     st.error(f"The file was not loaded; the page shows what it showed before. {error}", icon=":material/error:")
     if isinstance(error, TableError) and error.n_problems > 1:
         rows = [{"Row": p.row, "Column": p.column, "The value must": p.demand} for p in error.problems]
-        st.dataframe(rows, hide_index=True, height=220)
+        st.dataframe(rows, hide_index=True)
         st.caption(f"{len(rows)} of {error.n_problems} faults. Row 1 is the first below the header.")
     st.button("Dismiss", key="dismiss-problem", on_click=lambda: st.session_state.pop(_PROBLEM, None))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.dashboard import shoot
 from tests.evaluation.cohort import frame
 
@@ -40,7 +41,15 @@ def wait_until(page: Page, reached: Callable[[float], bool]) -> float:
 
 def counts(page: Page) -> str:
     """What the confusion matrix says."""
-    return " ".join(page.locator(".js-plotly-plot").nth(1).locator(".annotation-text").all_text_contents())
+    return str(page.locator(".js-plotly-plot").nth(1).evaluate("plot => plot.data[0].text.flat().join()"))
+
+
+def test_the_address_of_a_page_opens_it_below_the_notice(page: Page, address: str) -> None:
+    for name in ("cohort", "model"):
+        page.goto(f"{address}/{name}")
+        page.get_by_role("heading", name=name.capitalize(), level=1).wait_for()
+        page.get_by_role("link", name="Review a scan").wait_for()
+        page.get_by_text(RESEARCH_NOTICE).first.wait_for()
 
 
 def test_one_threshold_moves_everything_and_is_kept(themed_page: Page, address: str) -> None:
@@ -56,7 +65,7 @@ def test_one_threshold_moves_everything_and_is_kept(themed_page: Page, address: 
     page.get_by_role("button", name="Sensitivity ≥ 90%").click()
     by_preset = wait_until(page, lambda now: now < first)
     page.wait_for_function(
-        "before => [...document.querySelectorAll('.annotation-text')].map(n => n.textContent).join(' ') !== before",
+        "before => document.querySelectorAll('.js-plotly-plot')[1].data[0].text.flat().join() !== before",
         arg=before,
     )
     assert counts(page) != before
