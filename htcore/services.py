@@ -139,6 +139,7 @@ def _score(
     place = choose_device(device)
     result = predict(bundle, model_input, place)
     risk = estimate_risk(bundle.calibration, result.logit)
+    clock.rest()
     scored = Assessment(volume, receipt, report, risk, None, bundle.identity, device=_device_name(place.type))
     if so_far is not None:
         so_far(scored)
@@ -264,6 +265,11 @@ class _Clock:
         self._stage = stage
         if self._progress is not None:
             self._progress(stage, STAGES.index(stage) / len(STAGES))
+
+    def rest(self) -> None:
+        """The stage ends; what follows counts to none."""
+        self._close()
+        self._stage = None
 
     def end(self) -> dict[str, float]:
         """Milliseconds by stage and in total; checking counts to reading."""

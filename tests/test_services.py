@@ -11,7 +11,7 @@ import pytest
 from htcore import services
 from htcore.errors import BundleError, CohortError, ReadError, RefusedError
 from htcore.settings import Settings
-from htcore.types import Volume
+from htcore.types import Assessment, Volume
 from tests.phantom import head_volume
 from tests.small_bundle import write_small_bundle
 from tests.studies import HeadStudy
@@ -45,6 +45,20 @@ def test_an_example_is_scored_with_evidence_that_adds_up(settings: Settings) -> 
     assert set(opened.timing_ms) == {"read", "prepare", "network", "explain", "total"}
     parts = sum(value for key, value in opened.timing_ms.items() if key != "total")
     assert opened.timing_ms["total"] == pytest.approx(parts, abs=1.0)
+
+
+def test_the_risk_is_told_before_the_explanation_begins(settings: Settings) -> None:
+    told: list[object] = []
+    opened = services.assess(
+        EXAMPLES[0].path, settings=settings, progress=lambda stage, _: told.append(stage), so_far=told.append
+    )
+    stages = [entry for entry in told if isinstance(entry, str)]
+    read, scored = (entry for entry in told if isinstance(entry, Assessment))
+    assert stages == list(services.STAGES)
+    assert told.index(read) < told.index("preparing") and told.index("network") < told.index(scored)
+    assert told.index(scored) < told.index("explaining")
+    assert (read.risk, read.evidence, read.model) == (None, None, None)
+    assert (scored.risk, scored.model, scored.evidence) == (opened.risk, opened.model, None)
 
 
 def test_streams_and_the_path_give_the_same_risk(settings: Settings) -> None:
