@@ -25,9 +25,13 @@ def opened(address: str) -> Iterator[tuple[Page, list[object]]]:
     examples = services.example_studies()
     if not examples:
         pytest.skip("no example study is at hand")
+    sent: list[object] = []
+
+    def keep(frame: object) -> None:
+        sent.append(frame)
+
     for page in browser_page(color_scheme="light", accept_downloads=True):
-        sent: list[object] = []
-        page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+        page.on("websocket", lambda socket: socket.on("framesent", keep))
         open_study(page, address, [Path(examples[0].path)])
         page.get_by_text("go on to bleed").wait_for()
         page.locator(".js-plotly-plot").first.wait_for()
