@@ -145,6 +145,7 @@ def _score(
     risk = estimate_risk(bundle.calibration, result.logit)
     known = familiarity(bundle, result.embedding)
     report = QualityReport((*report.findings, *fallen, *_unfamiliar(known)))
+    clock.rest()
     scored = Assessment(
         volume, receipt, report, risk, None, bundle.identity, device=_device_name(place.type), familiarity=known
     )
@@ -313,6 +314,11 @@ class _Clock:
         self._stage = stage
         if self._progress is not None:
             self._progress(stage, STAGES.index(stage) / len(STAGES))
+
+    def rest(self) -> None:
+        """The stage ends; what follows counts to none."""
+        self._close()
+        self._stage = None
 
     def end(self) -> dict[str, float]:
         """Milliseconds by stage and in total; checking counts to reading."""

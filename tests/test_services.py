@@ -11,7 +11,7 @@ import pytest
 from htcore import services
 from htcore.errors import BundleError, CohortError, ReadError, RefusedError
 from htcore.settings import Settings
-from htcore.types import Volume
+from htcore.types import Assessment, Volume
 from tests.phantom import head_volume
 from tests.small_bundle import write_small_bundle
 from tests.studies import HeadStudy
@@ -56,6 +56,20 @@ def test_the_regions_are_told_unless_left_out(settings: Settings) -> None:
     without = services.assess(EXAMPLES[1].path, settings=settings, regions=False)
     assert without.evidence is not None and without.evidence.regions == ()
     assert without.risk == opened.risk
+
+
+def test_the_risk_is_told_before_the_explanation_begins(settings: Settings) -> None:
+    told: list[object] = []
+    opened = services.assess(
+        EXAMPLES[0].path, settings=settings, progress=lambda stage, _: told.append(stage), so_far=told.append
+    )
+    stages = [entry for entry in told if isinstance(entry, str)]
+    read, scored = (entry for entry in told if isinstance(entry, Assessment))
+    assert stages == list(services.STAGES)
+    assert told.index(read) < told.index("preparing") and told.index("network") < told.index(scored)
+    assert told.index(scored) < told.index("explaining")
+    assert (read.risk, read.evidence, read.model) == (None, None, None)
+    assert (scored.risk, scored.model, scored.evidence) == (opened.risk, opened.model, None)
 
 
 def test_streams_and_the_path_give_the_same_risk(settings: Settings) -> None:
