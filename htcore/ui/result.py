@@ -7,6 +7,7 @@ import streamlit as st
 from htcore.types import Assessment, StudyReceipt
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
+from htcore.ui.patient import draw_clinical, draw_nearest
 from htcore.ui.reasons import draw_reasons
 from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
 from htcore.ui.viewer import draw_viewer
@@ -31,6 +32,9 @@ def draw_result(opened: Assessment) -> None:
         if shown.risk is not None and bundle is not None:
             draw_prevalence(bundle)
             draw_peers(shown.risk, bundle)
+            if opened.familiarity is not None:
+                draw_nearest(opened.familiarity, simulated=bundle.identity.simulated)
+            draw_clinical(opened)
         if shown.risk is not None and shown.model is not None:
             draw_source(shown, shown.risk, shown.model)
 

@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from htcore import services
 from htcore.bundle import Calibration
 from htcore.errors import ReadError
-from htcore.types import Assessment, ModelIdentity, RegionContribution
+from htcore.inference.clinical import ClinicalModel
+from htcore.types import Assessment, Familiarity, ModelIdentity, NearCase, RegionContribution
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.ui.opened import refused, scored
@@ -58,7 +59,7 @@ def fail_with(error: Exception) -> Callable[[], Assessment]:
     return act
 
 
-def with_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_bundle(monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None = None) -> None:
     """The model that scored is at hand: own prevalence 49%, 60 validation scans that score as the open one does."""
     probability = expit(1.2 * -0.1 - 0.1)
     labels = [k % 3 == 0 for k in range(60)] + [k % 2 for k in range(40)]
@@ -71,7 +72,7 @@ def with_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
         }
     )
     calibration = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.6, 0.49, 20, 25)
-    bundle = SimpleNamespace(validation=table, identity=scored().model, calibration=calibration)
+    bundle = SimpleNamespace(validation=table, identity=scored().model, calibration=calibration, clinical=clinical)
     monkeypatch.setattr(session, "current_bundle", lambda: bundle)
 
 
@@ -329,3 +330,35 @@ def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch)
     assert page.title[0].value == "Review a scan"
     assert "htcore.assessment" not in page.session_state
     assert "htcore.served" not in page.session_state
+
+
+def test_the_nearest_validation_scans_and_their_outcomes(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = tuple(NearCase(f"S{number}", number < 2, 0.1 * number) for number in range(5))
+    assessing(monkeypatch, lambda: replace(scored(), familiarity=Familiarity(0.42, cases)))
+    with_bundle(monkeypatch)
+    upload(page)
+    assert not page.exception
+    assert any(box.label == "The 5 simulated validation scans it resembles most: 2 bled" for box in page.expander)
+    assert "less usual to it than 42% of" in texts(page)
+
+
+def test_clinical_data_join_the_image(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    logit = scored().risk.logit  # type: ignore[union-attr]
+    model = ClinicalModel(("age", "nihss"), (70.0, 10.0), (10.0, 5.0), (0.5, 1.0), 2.0, logit, 0.0, 100, 40)
+    assessing(monkeypatch, scored)
+    with_bundle(monkeypatch, model.to_json())
+    upload(page)
+    assert not page.exception and "Nothing is entered" in texts(page)
+    entry = next(box for box in page.number_input if box.label == "NIHSS, points")
+    entry.set_value(20.0)
+    page.run()
+    # Twice the standard deviation above the mean, and an average scan: expit(2).
+    assert not page.exception
+    assert "Image and clinical data together: **88%**, where an average patient" in texts(page)
+
+
+def test_without_a_joint_model_there_is_no_form(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    with_bundle(monkeypatch)
+    upload(page)
+    assert not [box for box in page.expander if "clinical" in box.label]
