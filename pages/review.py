@@ -27,7 +27,7 @@ opened = session.assessment()
 head, body = st.container(), st.empty()
 with head:
     # A refused scan has no result to hide; one that came while the screen is covered stays covered.
-    if opened is not None and (opened.risk is not None or session.is_covered()):
+    if session.waiting() is not None or (opened is not None and (opened.risk is not None or session.is_covered())):
         draw_switch()
     elif opened is None:
         st.title("Review a scan")

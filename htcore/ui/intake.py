@@ -118,7 +118,8 @@ def _choose_model() -> None:
 
 def _score(source: session.Source) -> None:
     st.button("Cancel", icon=":material/close:", on_click=session.clear)
-    status, early = st.status("Starting…", expanded=True), Early(st.container())
+    # Closed: the risk, once it is drawn below, stays within a small screen.
+    status, early = st.status("Starting…", expanded=False), Early(st.container())
     with status:
         stages = _Stages(status)
         try:
@@ -151,4 +152,4 @@ class _Stages:
                 st.write(f"{STAGES.get(self._stage, plain(self._stage))}: {now - self._started:.1f} s")
             self._stage, self._started = stage, now
         label = STAGES.get(stage, plain(stage))
-        self._status.update(label=f"{label} · {fraction:.0%} · {now - self._first:.1f} s", expanded=True)
+        self._status.update(label=f"{label} · {fraction:.0%} · {now - self._first:.1f} s")
