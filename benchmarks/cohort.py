@@ -112,16 +112,8 @@ def main() -> None:
         pages = [f"{statistics.median(timed_page(table, name)):.0f}" for name in _SECTIONS] if asked.page else []
         bound = f"{_BOUND_MS[n_scans]:.0f}" if n_scans in _BOUND_MS else "none"
         draws = measured.bootstrap.n_resamples
-        cells = (
-            n_scans,
-            draws,
-            f"{once:.1f}",
-            f"{statistics.median(moves):.1f}",
-            f"{max(moves):.1f}",
-            f"{statistics.median(worked):.1f}",
-            bound,
-            *pages,
-        )
+        times = (once, statistics.median(moves), max(moves), statistics.median(worked))
+        cells = (n_scans, draws, *(f"{value:.1f}" for value in times), bound, *pages)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     text = "\n".join(lines)
     print(text)
