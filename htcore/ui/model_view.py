@@ -5,8 +5,8 @@ Every figure comes from a file of the bundle.
 
 from __future__ import annotations
 
+import io
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,7 @@ from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 
 EXPLANATION, EFFICIENCY, ABLATIONS = "explanation.json", "data_efficiency.csv", "ablations.csv"
-_MOST_BYTES = 1_000_000
+ROBUSTNESS = "robustness.json"
 
 
 def draw_identity(bundle: Bundle, card: dict[str, Any]) -> None:
@@ -167,15 +167,20 @@ def _figure(value: dict[str, float | None] | None) -> str:
 
 def draw_extras(bundle: Bundle) -> None:
     """Checks of the explanation, data efficiency and ablations, each where the bundle holds its file."""
-    explanation = _json(bundle.path / EXPLANATION)
+    explanation = _json(bundle, EXPLANATION)
     st.subheader("Do the maps show what the model uses?")
     if explanation is None:
         st.info(f"This model came without checks of its maps ({plain(EXPLANATION)}): take no map as proof of a cause.")
     else:
         st.dataframe(_flat(explanation), hide_index=True, width="stretch")
         st.caption(f"From {plain(EXPLANATION)} of the model's folder.")
+    robustness = _json(bundle, ROBUSTNESS)
+    if robustness is not None:
+        st.subheader("Does the risk stay when the same head is scanned another way?")
+        st.dataframe(pd.DataFrame(robustness["variations"]).round(3), hide_index=True, width="stretch")
+        st.caption("Changes of the risk as shares, of the infarct in mL. From robustness\\.json of the model's folder.")
     for name, title in ((EFFICIENCY, "What more scans would bring"), (ABLATIONS, "What each part of it is worth")):
-        table = _csv(bundle.path / name)
+        table = _csv(bundle, name)
         if table is not None:
             st.subheader(title)
             if name == EFFICIENCY and {"patients", "auc"} <= set(table.columns):
@@ -184,37 +189,35 @@ def draw_extras(bundle: Bundle) -> None:
             st.caption(f"From {plain(name)} of the model's folder.")
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    """The file's values, or ``None`` where there is no file.
+def _json(bundle: Bundle, name: str) -> dict[str, Any] | None:
+    """The measurement's values, or ``None`` where there is none.
 
     Raises
     ------
     BundleError
         If it is there and cannot be read.
     """
-    if not path.is_file():
+    content = bundle.measurement(name)
+    if content is None:
         return None
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError("too long")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"The model's {path.name} cannot be read: make it again.", code="bundle_damaged") from error
+        values = json.loads(content)
+    except ValueError as error:
+        raise BundleError(f"The model's {name} cannot be read: make it again.", code="bundle_damaged") from error
     if not isinstance(values, dict):
-        raise BundleError(f"The model's {path.name} holds no values: make it again.", code="bundle_damaged")
+        raise BundleError(f"The model's {name} holds no values: make it again.", code="bundle_damaged")
     return values
 
 
-def _csv(path: Path) -> pd.DataFrame | None:
-    """The file's table, or ``None`` where there is no file; errors as `_json`."""
-    if not path.is_file():
+def _csv(bundle: Bundle, name: str) -> pd.DataFrame | None:
+    """The measurement's table, or ``None`` where there is none; errors as `_json`."""
+    content = bundle.measurement(name)
+    if content is None:
         return None
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError("too long")
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise BundleError(f"The model's {path.name} cannot be read: make it again.", code="bundle_damaged") from error
+        return pd.read_csv(io.BytesIO(content))
+    except ValueError as error:
+        raise BundleError(f"The model's {name} cannot be read: make it again.", code="bundle_damaged") from error
 
 
 def _flat(values: dict[str, Any], before: str = "") -> list[dict[str, str]]:

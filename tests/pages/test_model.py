@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from htcore import services
-from htcore.bundle import Bundle
+from htcore.bundle import Bundle, add_measurement
 from htcore.errors import BundleError
 from htcore.settings import Settings
 from htcore.training.card import card_of
@@ -68,9 +68,9 @@ def test_a_bundle_without_a_card_of_values_is_measured_anew(monkeypatch: pytest.
 
 def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.MonkeyPatch, small: Bundle) -> None:
     checks = {"hit_rate": {"value": 0.5, "low": 0.25, "high": 0.75}, "deletion": {"auc_drop": 0.125, "scans": 40}}
-    (small.path / "explanation.json").write_text(json.dumps(checks))
-    (small.path / "data_efficiency.csv").write_text("patients,auc\n100,0.61\n200,0.66\n")
-    (small.path / "ablations.csv").write_text("left_out,auc\nsymmetry,0.6\n")
+    add_measurement(small.path, "explanation.json", json.dumps(checks).encode())
+    add_measurement(small.path, "data_efficiency.csv", b"patients,auc\n100,0.61\n200,0.66\n")
+    add_measurement(small.path, "ablations.csv", b"left_out,auc\nsymmetry,0.6\n")
     page = page_of(monkeypatch, small)
     assert not page.exception and "came without checks" not in texts(page)
     table = next(found.value for found in page.dataframe if "Check" in found.value.columns)
@@ -95,7 +95,7 @@ def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.Monkey
 def test_a_damaged_extra_file_is_told_and_the_rest_stays(
     monkeypatch: pytest.MonkeyPatch, small: Bundle, name: str, content: str
 ) -> None:
-    (small.path / name).write_text(content, encoding="latin-1")
+    add_measurement(small.path, name, content.encode("latin-1"))
     page = page_of(monkeypatch, small)
     assert not page.exception
     assert any(name in element.value and "make it again" in element.value for element in page.error)
