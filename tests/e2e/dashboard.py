@@ -40,9 +40,11 @@ def drop(page: Page, files: list[Path]) -> None:
 
 
 def open_study(page: Page, address: str, files: list[Path]) -> None:
-    """Open the page, give it a study and wait for its slices."""
+    """Open the page, give it a study and wait for all of it: the slices that show early make way for the page's."""
     page.goto(address)
     drop(page, files)
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    page.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached", timeout=SCORE_MS)
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
 
 
