@@ -59,7 +59,7 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
     here = slice_number(page)
     page.get_by_role("link", name="Cohort").click()
     page.get_by_text("Confusion matrix").wait_for()
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 3")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 2")
     page.set_viewport_size({"width": 1280, "height": 3000})
     page.wait_for_timeout(1500)  # the charts take the new size
     shoot(page, "cohort")
