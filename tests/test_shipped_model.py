@@ -14,6 +14,7 @@ from htcore.bundle import Bundle
 from htcore.evaluation.report import METRICS
 from htcore.explain.evidence import LESION_CUTOFF
 from htcore.settings import Settings
+from htcore.training.card import card_of
 from htcore.transforms import reproject
 from htcore.types import Assessment
 from tests.studies import REAL_STUDY
@@ -58,6 +59,8 @@ def test_the_readme_gives_the_figures_that_the_command_prints(bundle: Bundle) ->
         assert cell == f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})", name
     assert found.oracle is not None and found.oracle.image_auc is not None
     assert f"{found.oracle.model_auc / found.oracle.image_auc:.3f} of the best possible" in text
+    joint = card_of(bundle)["measured"]["with_clinical_data"]
+    assert f"the AUC on first scans is {joint['auc']:.3f} (`card`)" in text
 
 
 def test_the_lesion_map_peaks_in_the_real_infarct(real: Assessment) -> None:
