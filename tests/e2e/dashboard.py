@@ -39,13 +39,19 @@ def drop(page: Page, files: list[Path]) -> None:
     page.locator("input[type=file]").first.set_input_files(files)
 
 
-def open_study(page: Page, address: str, files: list[Path]) -> None:
-    """Open the page, give it a study and wait for all of it: the slices that show early make way for the page's."""
+def open_study(page: Page, address: str, files: list[Path]) -> str:
+    """Open the page, give it a study and wait for all of it: the slices that show early make way for the page's.
+
+    Returns the address from which the page's slices came.
+    """
+    volumes: list[str] = []
+    page.on("request", lambda sent: volumes.append(sent.url) if sent.url.endswith("/volume") else None)
     page.goto(address)
     drop(page, files)
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
     page.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached", timeout=SCORE_MS)
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    return volumes[-1]
 
 
 def slice_number(page: Page) -> int:

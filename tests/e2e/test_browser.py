@@ -74,9 +74,7 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
 
 
 def test_one_session_cannot_fetch_what_another_has_cleared(page: Page, address: str, study_files: list[Path]) -> None:
-    with page.expect_request("**/study/*/volume") as fetched:
-        open_study(page, address, study_files)
-    url = fetched.value.url
+    url = open_study(page, address, study_files)
     assert page.evaluate("async url => (await fetch(url)).status", url) == 200
     page.get_by_role("button", name="Clear this study").click()
     page.locator(".viewer").wait_for(state="detached")
@@ -156,9 +154,10 @@ def test_hidden_stays_hidden_over_pages_and_reloads(page: Page, address: str, st
 
 def test_number_and_notice_are_on_one_small_screen(page: Page, address: str, study_files: list[Path]) -> None:
     open_study(page, address, study_files)
-    page.locator(".js-plotly-plot").first.wait_for()
+    gauge = page.locator("[class*=st-key-gauge] .js-plotly-plot")
+    gauge.wait_for()
     notice = page.get_by_text("Research use only · weights trained on simulated scans").first
-    for shown in (notice, page.locator(".js-plotly-plot").first, page.locator(".viewer .stage")):
+    for shown in (notice, gauge, page.locator(".viewer .stage")):
         box = shown.bounding_box()
         assert box is not None
         assert box["y"] >= 0

@@ -26,13 +26,12 @@ def opened(address: str) -> Iterator[Page]:
     if not examples:
         pytest.skip("no example study is at hand")
     for page in browser_page(color_scheme="dark", has_touch=True):
-        with page.expect_request("**/study/*/volume") as fetched:
-            open_study(page, address, [Path(examples[0].path)])
+        url = open_study(page, address, [Path(examples[0].path)])
         page.evaluate(
             """async url => {
               window.volume = new Int16Array(await (await fetch(url)).arrayBuffer());
             }""",
-            fetched.value.url,
+            url,
         )
         page.locator(".viewer button:not([disabled])", has_text="Lesion map").wait_for()
         yield page
