@@ -28,7 +28,8 @@ _UNEXPECTED = (
 
 
 # File names can name the patient: only sizes are shown. And the last error goes as soon as an upload begins.
-_STYLE = """<style>
+# Style alone would be put elsewhere and might come after the uploader; beside an element it stands before it.
+_STYLE = """<div></div><style>
 [data-testid="stFileChipName"] { visibility: hidden; }
 .stApp:has([data-testid="stFileChip"]) [class*="st-key-problem"] { display: none; }
 </style>"""
