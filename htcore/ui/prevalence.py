@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-PREVALENCE_KEY = "htcore.prevalence"
-"""Session key of the share in (0, 1), or ``None`` for that of the scans the model was measured on."""
+from htcore.ui import session
+
 _WIDGET = "cohort-prevalence"
-
-
-def prevalence() -> float | None:
-    """The share that this session has set, or ``None``."""
-    value = st.session_state.get(PREVALENCE_KEY)
-    return None if value is None else float(value)
 
 
 def draw_prevalence(own: float) -> float | None:
     """The control; ``own`` is the share among the scans on the page, which holds where nothing is entered."""
-    kept = prevalence()
+    kept = session.prevalence()
     if _WIDGET not in st.session_state:
         st.session_state[_WIDGET] = None if kept is None else 100 * kept
     st.number_input(
@@ -32,9 +26,9 @@ def draw_prevalence(own: float) -> float | None:
         "specificity and likelihood ratios are taken as the same everywhere.",
         on_change=_keep,
     )
-    return prevalence()
+    return session.prevalence()
 
 
 def _keep() -> None:
     percent = st.session_state[_WIDGET]
-    st.session_state[PREVALENCE_KEY] = None if percent is None else percent / 100
+    session.choose_prevalence(None if percent is None else percent / 100)

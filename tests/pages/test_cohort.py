@@ -18,7 +18,7 @@ from htcore.ui.cohort_controls import ROC_KEY
 from htcore.ui.cohort_data import Cohort, measure
 from htcore.ui.cohort_report import figures_csv, report_html, subgroups_csv
 from htcore.ui.cohort_words import shown
-from htcore.ui.prevalence import PREVALENCE_KEY
+from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "cohort.py")
@@ -151,7 +151,7 @@ def test_prevalence_moves_predictive_values_alone_and_is_kept(monkeypatch: pytes
     assert {name: after[name] for name in ("Sensitivity", "F1")} == {
         name: before[name] for name in ("Sensitivity", "F1")
     }
-    assert page.session_state[PREVALENCE_KEY] == pytest.approx(0.10)
+    assert page.session_state[PREVALENCE] == pytest.approx(0.10)
 
 
 def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
