@@ -149,7 +149,7 @@ def score_many(
             left = [task for task in tasks if task.scan_id not in rows]
             tell(len(tasks) - len(left), len(tasks))
             with journal.open("a", encoding="utf-8") as stream:
-                if not rows:
+                if stream.tell() == 0:
                     stream.write(json.dumps({"weights_sha256": weights}) + "\n")
                 for row in _by_dask(left, scheduler) if scheduler else _by_processes(left, workers):
                     if row.scan_id in rows:  # a second answer after a lost worker

@@ -76,6 +76,21 @@ def test_a_stopped_run_goes_on_where_it_was(table: Path, tmp_path: Path) -> None
     assert statuses(rows) == EXPECTED and rows[0].seconds == -1.0
 
 
+def test_a_run_stopped_before_its_first_study_goes_on(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "predictions.journal").write_text(
+        json.dumps({"weights_sha256": services.load_bundle_by_id("small").identity.weights_sha256}) + "\n"
+    )
+
+    def stop_at_one(done: int, total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_many(table, tmp_path / "out", model_id="small", progress=stop_at_one)
+    assert statuses(score_many(table, tmp_path / "out", model_id="small")) == EXPECTED
+
+
 def test_an_unfinished_run_of_another_model_is_not_mixed_in(table: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.journal").write_text('{"weights_sha256": "other"}\n')
