@@ -20,6 +20,18 @@ from htcore.ui.words import plain
 
 EXPLANATION, EFFICIENCY, ABLATIONS = "explanation.json", "data_efficiency.csv", "ablations.csv"
 ROBUSTNESS = "robustness.json"
+_ROBUSTNESS = {
+    "variation": "Variation",
+    "n": "Scans",
+    "unreadable": "Not read",
+    "risk_median": "Risk, median",
+    "risk_p90": "Risk, 90%",
+    "risk_worst": "Risk, worst",
+    "lesion_ml_median": "Infarct, median mL",
+    "lesion_ml_p90": "Infarct, 90% mL",
+    "sides_asked": "Sides asked",
+    "wrong_sides": "Wrong sides",
+}
 
 
 def draw_identity(bundle: Bundle, card: dict[str, Any]) -> None:
@@ -177,8 +189,12 @@ def draw_extras(bundle: Bundle) -> None:
     robustness = _json(bundle, ROBUSTNESS)
     if robustness is not None:
         st.subheader("Does the risk stay when the same head is scanned another way?")
-        st.dataframe(pd.DataFrame(robustness["variations"]).round(3), hide_index=True, width="stretch")
-        st.caption("Changes of the risk as shares, of the infarct in mL. From robustness\\.json of the model's folder.")
+        st.dataframe(
+            pd.DataFrame(robustness["variations"]).rename(columns=_ROBUSTNESS).round(3),
+            hide_index=True,
+            width="stretch",
+        )
+        st.caption("Changes of the risk as shares of 1. From robustness\\.json of the model's folder.")
     for name, title in ((EFFICIENCY, "What more scans would bring"), (ABLATIONS, "What each part of it is worth")):
         table = _csv(bundle, name)
         if table is not None:

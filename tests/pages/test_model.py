@@ -69,6 +69,9 @@ def test_a_bundle_without_a_card_of_values_is_measured_anew(monkeypatch: pytest.
 def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.MonkeyPatch, small: Bundle) -> None:
     checks = {"hit_rate": {"value": 0.5, "low": 0.25, "high": 0.75}, "deletion": {"auc_drop": 0.125, "scans": 40}}
     add_measurement(small.path, "explanation.json", json.dumps(checks).encode())
+    add_measurement(
+        small.path, "robustness.json", json.dumps({"variations": [{"variation": "turned", "n": 3}]}).encode()
+    )
     add_measurement(small.path, "data_efficiency.csv", b"patients,auc\n100,0.61\n200,0.66\n")
     add_measurement(small.path, "ablations.csv", b"left_out,auc\nsymmetry,0.6\n")
     page = page_of(monkeypatch, small)
@@ -79,6 +82,8 @@ def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.Monkey
         "deletion: auc drop": "0.125",
         "deletion: scans": "40",
     }
+    moved = next(found.value for found in page.dataframe if "Variation" in found.value.columns)
+    assert moved.to_dict("records") == [{"Variation": "turned", "Scans": 3}]
     assert "What more scans would bring" in texts(page) and "What each part of it is worth" in texts(page)
 
 
