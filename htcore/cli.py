@@ -256,6 +256,9 @@ def train(
         float, typer.Option(help="Share of scans whose brain mask loses its outermost pixel.")
     ] = 0.3,
     rim_hu: Annotated[float, typer.Option(help="The brain's rim is brightened, up to so many HU.")] = 4.0,
+    known_risk: Annotated[
+        bool, typer.Option(help="Simulated scans teach their true risk instead of the outcome drawn from it.")
+    ] = False,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without gain on those patients.")] = 5,
     cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
@@ -289,6 +292,7 @@ def train(
             device=device.value,
             cache=cache,
             workers=workers,
+            known_risk=known_risk,
         )
         with _stages() as tell:
             bundle = run_training(parameters, cohort, out, Listener(tell, _print_epoch, _print_left_out))

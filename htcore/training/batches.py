@@ -41,7 +41,8 @@ class ScanArrays:
 class ScanSource(Protocol):
     """Labelled scans that can be fetched one at a time.
 
-    ``labels`` float32 (N,) holds 0 or 1; ``factors`` float32 (N, F) holds standardised causes, NaN where unknown.
+    ``labels`` float32 (N,) holds 0 or 1, or a known risk between them; ``factors`` float32 (N, F) holds standardised
+    causes, NaN where unknown.
     """
 
     labels: NDArray[np.float32]

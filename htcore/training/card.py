@@ -138,6 +138,8 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
         lines.append(f"- At most {loop['epochs']} epochs, batches of {loop['batch_size']}, seed {loop['seed']}.")
         if loop.get("class_weights", "none") != "none":
             lines.append(f"- Class weights: {loop['class_weights']}.")
+    if training.get("known_risk") and card["simulated"]:
+        lines.append("- Simulated scans taught the simulator's risk given the image, not the outcome drawn from it.")
     for number, member in enumerate(training.get("members", []), start=1):
         name = f"Network {number}" if len(training["members"]) > 1 else "Network"
         lines.append(f"- {name}: {_member(member)}.")

@@ -77,11 +77,16 @@ class Parts:
 
 
 class PreparedSource:
-    """`htcore.training.batches.ScanSource` over prepared scans on disk."""
+    """`htcore.training.batches.ScanSource` over prepared scans on disk.
 
-    def __init__(self, scans: Prepared) -> None:
+    With ``known_risk`` the labels are the simulator's own risk given the image, where a scan has one.
+    """
+
+    def __init__(self, scans: Prepared, known_risk: bool = False) -> None:
         self._scans = scans
-        self.labels: NDArray[np.float32] = np.array([entry.scan.ht for entry in scans], dtype=np.float32)
+        risks = [entry.scan.number("p_ht_image") if known_risk else None for entry in scans]
+        labels = [entry.scan.ht if risk is None else risk for entry, risk in zip(scans, risks, strict=True)]
+        self.labels: NDArray[np.float32] = np.array(labels, dtype=np.float32)
         self.factors: NDArray[np.float32] = standardised_factors(scans)
 
     def load(self, index: int) -> ScanArrays:

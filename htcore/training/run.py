@@ -54,6 +54,9 @@ class TrainingParameters:
         Folder of prepared scans, shared between trainings; by default ``prepared`` beside the cohort table.
     workers : int
         Processes that prepare scans.
+    known_risk : bool
+        Simulated scans teach the simulator's risk given the image instead of the outcome drawn from it, which spares
+        the network the draw's noise; scans of patients teach their outcome all the same.
     limit : int or None
         Use only the first so many patients, for data-efficiency curves.
     """
@@ -68,6 +71,7 @@ class TrainingParameters:
     device: str = "auto"
     cache: Path | None = None
     workers: int = 1
+    known_risk: bool = False
     limit: int | None = None
 
 
@@ -102,7 +106,7 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
         with processes.first_goes_ahead():
             parts = _prepare(parameters, cohort_csv, listener)
         device = processes.device(chosen)
-        fitted = _fit_members(parts, config, start, parameters.loop, work, device, listener, processes)
+        fitted = _fit_members(parts, config, start, parameters, work, device, listener, processes)
         if processes.first:
             with threads(parameters.loop.threads):
                 contents = _contents(fitted, parts, parameters, start, out.name)
@@ -149,12 +153,13 @@ def _fit_members(
     parts: Parts,
     config: NetworkConfig,
     start: Bundle | None,
-    loop: LoopParameters,
+    parameters: TrainingParameters,
     work: Path,
     device: torch.device,
     listener: Listener,
     processes: Processes,
 ) -> tuple[Fitted, ...]:
+    loop = parameters.loop
     sources = () if start is None else start.networks(torch.device("cpu"))
     fitted = []
     for number, member in enumerate(parts.members):
@@ -167,7 +172,7 @@ def _fit_members(
         fitted.append(
             fit(
                 config,
-                PreparedSource(member.training),
+                PreparedSource(member.training, parameters.known_risk),
                 replace(loop, seed=loop.seed + _MEMBER_SEEDS * number),
                 work / f"network-{number + 1}",
                 device,
@@ -238,6 +243,7 @@ def _record(
         "calibration_share": None if parameters.folds else parameters.calibration_share,
         "selection_share": parameters.selection_share,
         "folds": parameters.folds,
+        "known_risk": parameters.known_risk,
         "started_from": start and {"id": start.identity.id, "weights_sha256": start.identity.weights_sha256},
         "members": [
             {

@@ -14,6 +14,9 @@ from tests.evaluation.cohort import frame
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+# While the page draws anew, a plot stands there for a moment without its data.
+COUNTS = "document.querySelectorAll('.js-plotly-plot')[1]?.data?.[0]?.text?.flat().join()"
+
 
 def open_cohort(page: Page, address: str) -> None:
     page.goto(address)
@@ -41,7 +44,7 @@ def wait_until(page: Page, reached: Callable[[float], bool]) -> float:
 
 def counts(page: Page) -> str:
     """What the confusion matrix says."""
-    return str(page.locator(".js-plotly-plot").nth(1).evaluate("plot => plot.data[0].text.flat().join()"))
+    return str(page.wait_for_function(COUNTS).json_value())
 
 
 def test_the_address_of_a_page_opens_it_below_the_notice(page: Page, address: str) -> None:
@@ -65,7 +68,7 @@ def test_one_threshold_moves_everything_and_is_kept(themed_page: Page, address: 
     page.get_by_role("button", name="Sensitivity ≥ 90%").click()
     by_preset = wait_until(page, lambda now: now < first)
     page.wait_for_function(
-        "before => document.querySelectorAll('.js-plotly-plot')[1].data[0].text.flat().join() !== before",
+        f"before => {{ const now = {COUNTS}; return now && now !== before; }}",
         arg=before,
     )
     assert counts(page) != before

@@ -246,3 +246,24 @@ def test_factors_are_standardised_and_unknown_ones_stay_unknown() -> None:
     np.testing.assert_allclose(factors[:2, 1], [-1.0, 1.0])
     assert np.isnan(factors[2:, 1]).all()
     assert np.isnan(factors[:, 3]).all()  # one known value has no spread
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_known_risk_is_learnt_instead_of_the_outcome_where_there_is_one(
+    simulated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[np.ndarray] = []
+    fit = run.fit
+
+    def spy(config: NetworkConfig, source: parts.PreparedSource, *rest: object, **named: object) -> Fitted:
+        taught.append(source.labels)
+        assert isinstance(named["selection"], parts.PreparedSource)
+        assert set(named["selection"].labels) == {0.0, 1.0}  # the epoch is chosen by what happened
+        return fit(config, source, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "fit", spy)
+    told = replace(SMALL, known_risk=True, loop=replace(SMALL.loop, epochs=1))
+    bundle = train(told, write_cohort(tmp_path / "a", 60, simulated), tmp_path / "m")
+    assert set(taught[0]) == ({0.5} if simulated else {0.0, 1.0})
+    assert set(bundle.validation["ht"]) == {0, 1}
+    assert ("taught the simulator's risk" in bundle.card) is simulated
