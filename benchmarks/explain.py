@@ -27,7 +27,7 @@ from htcore.explain import region_contributions
 from htcore.explain.class_map import gradcam
 from htcore.explain.regions import REGIONS, region_labels
 from htcore.inference.predict import NetworkResult, run_networks
-from htcore.networks import LesionGatedResNet, build
+from htcore.networks import LesionGatedResNet
 from htcore.training.cache import PreparedScan, prepare_scans
 from htcore.training.cohort import read_cohort
 from htcore.transforms.channels import HU_PER_UNIT
@@ -156,7 +156,7 @@ def random_networks(bundle: Bundle) -> tuple[LesionGatedResNet, ...]:
     """The same architecture with weights that never learned."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return tuple(build(bundle.config).eval().requires_grad_(False) for _ in range(bundle.members))
+        return tuple(bundle.config.build().eval().requires_grad_(False) for _ in range(bundle.members))
 
 
 def likeness(one: Blocks, other: Blocks, brain: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from htcore import transforms
 from htcore.errors import BundleError, HtcoreError, UsageError
-from htcore.networks import LesionGatedResNet, NetworkConfig, build
+from htcore.networks import LesionGatedResNet, NetworkConfig
 from htcore.types import ModelIdentity
 
 SCHEMA = 2
@@ -137,7 +137,7 @@ class Bundle:
     def _load(self) -> tuple[LesionGatedResNet, ...]:
         try:
             tensors = load_file(self.path / _WEIGHTS)
-            networks = tuple(build(self.config) for _ in range(self.members))
+            networks = tuple(self.config.build() for _ in range(self.members))
             for index, network in enumerate(networks):
                 prefix = _prefix(index, self.members)
                 own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

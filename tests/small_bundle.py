@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
-from htcore.networks import NetworkConfig, build
+from htcore.networks import NetworkConfig
 
 CALIBRATION = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.45, 0.4, 20, 25)
 
@@ -17,7 +17,7 @@ def write_small_bundle(path: Path) -> Bundle:
     """Write the bundle to ``path``, whose name is the model's id."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4)).eval()
+        network = NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4).build().eval()
     table = pd.DataFrame(
         {
             "patient_id": ["A", "B", "C", "D"],

@@ -16,7 +16,7 @@ import torch
 from htcore import bundle as bundles
 from htcore.bundle import FILES, BundleContents, Calibration, add_measurement, list_bundles, load_bundle, save_bundle
 from htcore.errors import BundleError, UsageError
-from htcore.networks import NetworkConfig, build
+from htcore.networks import NetworkConfig
 
 CALIBRATION = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.45, 0.4, 20, 25)
 
@@ -24,7 +24,7 @@ CALIBRATION = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.45, 0.4, 20, 2
 def contents() -> BundleContents:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4)).eval()
+        network = NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4).build().eval()
     table = pd.DataFrame({"patient_id": ["A", "B"], "ht": [0, 1], "logit": [-1.0, 1.0], "sex": ["F", None]})
     return BundleContents(
         (network,), CALIBRATION, table, "# card – é\n", "epoch,loss\n1,0.5\n", "2 simulated scans", True
@@ -66,7 +66,7 @@ def test_threads_get_one_network(saved: Path) -> None:
 def several() -> BundleContents:
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        networks = tuple(build(contents().networks[0].config).eval() for _ in range(3))
+        networks = tuple(contents().networks[0].config.build().eval() for _ in range(3))
     return replace(contents(), networks=networks, card_values={"id": "m3"})
 
 

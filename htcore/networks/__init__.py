@@ -1,5 +1,6 @@
 """The networks: images in, logits out. Probability belongs to ``htcore.inference``."""
 
-from htcore.networks.lesion_gated import LesionGatedResNet, NetworkConfig, NetworkOutput, build
+from htcore.networks.baselines import SliceResNetConfig, VolumeResNetConfig
+from htcore.networks.lesion_gated import LesionGatedResNet, NetworkConfig, NetworkOutput
 
-__all__ = ["LesionGatedResNet", "NetworkConfig", "NetworkOutput", "build"]
+__all__ = ["LesionGatedResNet", "NetworkConfig", "NetworkOutput", "SliceResNetConfig", "VolumeResNetConfig"]

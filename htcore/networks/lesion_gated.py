@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from htcore.errors import UsageError
+from htcore.networks.blocks import BRAIN_CHANNEL, ResidualBlock
 
 POOLS = ("lesion mean", "lesion mean x log volume", "attended slices")
-_BRAIN_CHANNEL = 5
 _HAZE = 0.05  # weight of brain outside the lesion where slices are attended: signs away from the infarct stay visible
 _INITIAL_LESION_LOGIT = -3.0  # an infarct fills a few percent of the brain
 
@@ -45,13 +45,17 @@ class NetworkConfig:
     factors: int = 5
 
     def __post_init__(self) -> None:
-        sizes = (self.in_channels - _BRAIN_CHANNEL, *self.widths, self.feature_width, self.attention_width)
+        sizes = (self.in_channels - BRAIN_CHANNEL, *self.widths, self.feature_width, self.attention_width)
         if len(self.widths) != 3 or min(sizes) < 1 or self.factors < 0 or not 0 <= self.dropout < 1:
             raise UsageError("network sizes must be positive, with three widths, six channels or more, dropout below 1")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
         return {**asdict(self), "widths": list(self.widths)}
+
+    def build(self) -> LesionGatedResNet:
+        """A network with fresh weights from torch's generator: seed that with ``fork_rng`` and ``manual_seed``."""
+        return LesionGatedResNet(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> NetworkConfig:
@@ -93,25 +97,6 @@ class NetworkOutput(NamedTuple):
     bias: Tensor
     factors: Tensor | None
     pooled: Tensor
-
-
-class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with batch normalisation and a shortcut."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(outputs)
-        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if inputs != outputs or stride != 1:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) → (N, outputs, H / stride, W / stride)."""
-        inner = functional.relu(self.first_norm(self.first(x)))
-        return functional.relu(self.second_norm(self.second(inner)) + self.shortcut(x))
 
 
 class SliceMixing(nn.Module):
@@ -186,7 +171,7 @@ class LesionGatedResNet(nn.Module):
         """
         features = self.encode(channels)  # (B, S, H/2, W/2, C)
         lesion = self.lesion(features).squeeze(-1)  # (B, S, H/2, W/2)
-        brain = functional.avg_pool2d(channels[:, :, _BRAIN_CHANNEL], 2)  # (B, S, H/2, W/2)
+        brain = functional.avg_pool2d(channels[:, :, BRAIN_CHANNEL], 2)  # (B, S, H/2, W/2)
         pools = self.pooling(features, lesion, brain)  # (B, K, S, H/2, W/2)
         upsampled = functional.interpolate(lesion, scale_factor=2.0, mode="bilinear", align_corners=False)
         return self.classify(features, pools.detach() if hold_pooling else pools, upsampled)
@@ -228,8 +213,3 @@ class LesionGatedResNet(nn.Module):
         factors = self.factors(pooled.flatten(1)) if self.factors is not None else None
         bias = self.classifier.bias.squeeze()
         return NetworkOutput(logit, lesion_logits, contributions, bias, factors, pooled.flatten(1))
-
-
-def build(config: NetworkConfig) -> LesionGatedResNet:
-    """A network with fresh weights from torch's generator: seed that with ``fork_rng`` and ``manual_seed``."""
-    return LesionGatedResNet(config)

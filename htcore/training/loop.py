@@ -13,19 +13,31 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from htcore.errors import TrainingError, UsageError
-from htcore.networks import LesionGatedResNet, NetworkConfig, build
 from htcore.training.batches import Augmentation, Batch, ScanSource, epoch_order, n_batches
 from htcore.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from htcore.training.distributed import Processes
 from htcore.training.losses import balanced_weights, losses
 from htcore.training.selection import Score, chosen_by, measure
+
+Net = TypeVar("Net", bound=nn.Module)
+NetOut = TypeVar("NetOut", bound=nn.Module, covariant=True)
+
+
+class Buildable(Protocol[NetOut]):
+    """The sizes of a network whose output holds ``logit``, ``lesion_logits`` and ``factors``."""
+
+    def build(self) -> NetOut:
+        """The network with fresh weights from torch's generator."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that tell this network from others."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +111,10 @@ EpochCallback = Callable[[EpochLog], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(Generic[Net]):
     """A trained network in evaluation mode and how it came about."""
 
-    network: LesionGatedResNet
+    network: Net
     log: tuple[EpochLog, ...]
 
     @property
@@ -112,7 +124,7 @@ class Fitted:
 
 
 def fit(
-    config: NetworkConfig,
+    config: Buildable[Net],
     source: ScanSource,
     parameters: LoopParameters,
     folder: Path,
@@ -122,7 +134,7 @@ def fit(
     selection: ScanSource | None = None,
     start: Mapping[str, Tensor] | None = None,
     processes: Processes | None = None,
-) -> Fitted:
+) -> Fitted[Net]:
     """Train from fresh weights, from those of ``start``, or from the checkpoint in ``folder``.
 
     The same seed, scans, device and number of threads give the same weights, interrupted or not.
@@ -166,12 +178,12 @@ def threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _Loop:
+class _Loop(Generic[Net]):
     """One training's state."""
 
     def __init__(
         self,
-        config: NetworkConfig,
+        config: Buildable[Net],
         source: ScanSource,
         parameters: LoopParameters,
         folder: Path,
@@ -181,7 +193,7 @@ class _Loop:
         processes: Processes,
     ) -> None:
         torch.manual_seed(parameters.seed)
-        self.network = build(config)
+        self.config, self.network = config, config.build()
         if start is not None:
             self.network.load_state_dict(start)
         self.network.to(device)
@@ -202,7 +214,7 @@ class _Loop:
         self.shared = processes.wrap(self.network)
         self.low_precision = low_precision(device) if parameters.mixed_precision else None
 
-    def run(self, on_epoch: EpochCallback) -> Fitted:
+    def run(self, on_epoch: EpochCallback) -> Fitted[Net]:
         """Every epoch that is left; then the best weights."""
         for epoch in range(len(self.log), self.parameters.epochs):
             if self._exhausted():
@@ -214,7 +226,7 @@ class _Loop:
             self._save()
             on_epoch(entry)
         # The trained network may hold parts that only work among several processes.
-        network = build(self.network.config)
+        network = self.config.build()
         network.load_state_dict(self.best or self.network.state_dict())
         return Fitted(network.to(self.device).eval(), self.log)
 
@@ -303,7 +315,7 @@ def one_cycle(progress: float, peak: float) -> float:
 
 
 def _fingerprint(
-    config: NetworkConfig,
+    config: Buildable[nn.Module],
     parameters: LoopParameters,
     sources: tuple[ScanSource | None, ...],
     start: Mapping[str, Tensor] | None,

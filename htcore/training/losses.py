@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from htcore.networks import NetworkOutput
 from htcore.training.batches import Batch
 
 _DICE_SMOOTHING = 5.0  # voxels: an empty mask with an empty map counts as agreement
@@ -17,6 +16,22 @@ _LESION_BCE = 4.0
 
 Total = Callable[[Tensor], Tensor]
 """Sums a number over all processes, without gradient."""
+
+
+class Output(Protocol):
+    """What is learnt: the logit (B,); where a network has them, lesion logits (B, S, H, W) and factors (B, F)."""
+
+    @property
+    def logit(self) -> Tensor:
+        """Log-odds of the outcome."""
+
+    @property
+    def lesion_logits(self) -> Tensor | None:
+        """Log-odds of infarct, where looked for."""
+
+    @property
+    def factors(self) -> Tensor | None:
+        """Auxiliary regression, where there is one."""
 
 
 class Losses(NamedTuple):
@@ -33,13 +48,13 @@ def alone(value: Tensor) -> Tensor:
 
 
 def losses(
-    output: NetworkOutput,
+    output: Output,
     batch: Batch,
     label_smoothing: float,
     class_weights: tuple[float, float] = (1.0, 1.0),
     total: Total = alone,
 ) -> Losses:
-    """Classification, lesion and factor losses; parts that a scan gives no truth for are skipped.
+    """Classification, lesion and factor losses; what a network does not answer or a scan does not tell is skipped.
 
     Parameters
     ----------
@@ -50,13 +65,14 @@ def losses(
     entropy = functional.binary_cross_entropy_with_logits(output.logit.float(), target, reduction="none")
     weight = torch.where(batch.labels > 0.5, class_weights[1], class_weights[0])
     classification = (weight * entropy).sum() / total(torch.tensor(float(len(entropy)), device=entropy.device))
-    has = batch.has_lesion
-    inside = batch.channels[has, :, 5] > 0.5
-    lesion = lesion_loss(output.lesion_logits[has].float(), batch.lesion[has], inside, total)
-    factors = classification.new_zeros(())
+    lesion = factors = classification.new_zeros(())
+    if output.lesion_logits is not None:
+        has = batch.has_lesion
+        inside = batch.channels[has, :, 5] > 0.5
+        lesion = lesion_loss(output.lesion_logits[has].float(), batch.lesion[has], inside, total)
     if output.factors is not None:
         known = torch.isfinite(batch.factors)
-        error = torch.where(known, output.factors.float() - torch.nan_to_num(batch.factors), factors)
+        error = torch.where(known, output.factors.float() - torch.nan_to_num(batch.factors), 0.0)
         factors = (error**2).sum() / total(known.sum()).clamp(min=1)
     return Losses(classification, lesion, factors)
 

@@ -19,7 +19,7 @@ from htcore.errors import UsageError
 from htcore.inference.calibrate import fit_calibration
 from htcore.inference.clinical import fit_clinical
 from htcore.inference.device import choose_device
-from htcore.networks import NetworkConfig
+from htcore.networks import LesionGatedResNet, NetworkConfig
 from htcore.training.cache import PreparedScan, RefusedScan
 from htcore.training.card import card_values, left_out, render
 from htcore.training.distributed import Processes, joined
@@ -158,7 +158,7 @@ def _fit_members(
     device: torch.device,
     listener: Listener,
     processes: Processes,
-) -> tuple[Fitted, ...]:
+) -> tuple[Fitted[LesionGatedResNet], ...]:
     loop = parameters.loop
     sources = () if start is None else start.networks(torch.device("cpu"))
     fitted = []
@@ -186,7 +186,11 @@ def _fit_members(
 
 
 def _contents(
-    fitted: tuple[Fitted, ...], parts: Parts, parameters: TrainingParameters, start: Bundle | None, name: str
+    fitted: tuple[Fitted[LesionGatedResNet], ...],
+    parts: Parts,
+    parameters: TrainingParameters,
+    start: Bundle | None,
+    name: str,
 ) -> BundleContents:
     networks = tuple(entry.network for entry in fitted)
     several = len(networks) > 1
@@ -235,7 +239,7 @@ def _contents(
 
 
 def _record(
-    fitted: tuple[Fitted, ...], parts: Parts, parameters: TrainingParameters, start: Bundle | None
+    fitted: tuple[Fitted[LesionGatedResNet], ...], parts: Parts, parameters: TrainingParameters, start: Bundle | None
 ) -> dict[str, Any]:
     """How the bundle was trained, as plain values."""
     return {
@@ -279,7 +283,7 @@ def _training_data(parts: Parts, start: Bundle | None) -> str:
     return text if start is None else f"{text}, starting from {start.identity.id} ({start.identity.training_data})"
 
 
-def _logs(fitted: tuple[Fitted, ...]) -> str:
+def _logs(fitted: tuple[Fitted[LesionGatedResNet], ...]) -> str:
     """All epochs as CSV; of several networks with their number in front."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

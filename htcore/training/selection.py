@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import torch
 from scipy.special import expit
+from torch import nn
 
 from htcore.evaluation import metrics
-from htcore.networks import LesionGatedResNet
 from htcore.training.batches import Batch, ScanSource
 
 AUC_NEEDS = 30
@@ -37,7 +37,7 @@ class Score:
         return self.loss < other.loss
 
 
-def measure(network: LesionGatedResNet, source: ScanSource, batch_size: int, device: torch.device) -> Score:
+def measure(network: nn.Module, source: ScanSource, batch_size: int, device: torch.device) -> Score:
     """AUC and mean cross-entropy of the network, in evaluation mode, on a source's scans."""
     logits = []
     network.eval()

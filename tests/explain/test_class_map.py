@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from htcore.explain.class_map import gradcam, hirescam, tapped
-from htcore.networks import NetworkConfig, build
+from htcore.networks import NetworkConfig
 
 
 def hooks(module: nn.Module) -> int:
@@ -31,7 +31,7 @@ def test_by_hand_on_one_channel_pair() -> None:
 def test_network_contributions_are_hirescam_with_pooling_held() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build(NetworkConfig()).eval()
+        network = NetworkConfig().build().eval()
         x = torch.randn(1, 4, 6, 48, 40) * 0.3
     x[:, :, 5] = 1.0
     own = network(x)

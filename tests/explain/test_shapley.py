@@ -14,7 +14,7 @@ from htcore.explain import region_contributions
 from htcore.explain.regions import REGIONS, region_labels
 from htcore.explain.shapley import MirrorGame, shapley_values
 from htcore.inference.predict import run_networks
-from htcore.networks import NetworkConfig, build
+from htcore.networks import NetworkConfig
 from htcore.types import FloatArray, ModelInput, RegionContribution
 from tests.explain.test_evidence import grid
 from tests.explain.test_regions import SHAPE, ellipsoid
@@ -194,7 +194,7 @@ class TestMirrorGame:
 def real_network() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4))
+        network = NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4).build()
         for name, parameter in network.named_parameters():
             if "mixing" in name or "bias" in name:  # fresh weights mix nothing, and leave empty slices empty
                 nn.init.normal_(parameter, std=0.5)

@@ -12,7 +12,7 @@ import torch
 
 from htcore.bundle import BundleContents, Calibration, load_bundle, save_bundle
 from htcore.inference.familiarity import Reference, familiarity
-from htcore.networks import NetworkConfig, build
+from htcore.networks import NetworkConfig
 
 
 def cloud(seed: int, n: int = 400) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_the_middle_is_nearest_of_all_and_a_member_is_its_own_nearest() -> None:
 def contents(n: int) -> BundleContents:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build(NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4))
+        network = NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4).build()
     table = pd.DataFrame(
         {"scan_id": [f"S{i}" for i in range(n)], "ht": np.arange(n) % 2, "probability": np.linspace(0.1, 0.9, n)}
     )

@@ -15,7 +15,7 @@ from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
 from htcore.errors import BundleError, UsageError
 from htcore.inference import choose_device, predict, predict_or_fall_back
 from htcore.inference.predict import run_networks
-from htcore.networks import NetworkConfig, build
+from htcore.networks import NetworkConfig
 from htcore.types import CanonicalGrid, ModelInput
 
 
@@ -23,7 +23,7 @@ from htcore.types import CanonicalGrid, ModelInput
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        network = build(NetworkConfig())
+        network = NetworkConfig().build()
     calibration = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
     contents = BundleContents((network,), calibration, pd.DataFrame({"ht": [0]}), "", "epoch\n", "none", True)
     return save_bundle(tmp_path_factory.mktemp("models") / "m", contents)
@@ -78,7 +78,7 @@ def test_weights_lie_in_the_folder_as_data(bundle: Bundle) -> None:
 def test_of_several_networks_everything_is_the_mean_and_still_adds_up() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(9)
-        networks = [build(NetworkConfig(widths=(8, 8, 8), feature_width=8)).eval() for _ in range(3)]
+        networks = [NetworkConfig(widths=(8, 8, 8), feature_width=8).build().eval() for _ in range(3)]
     for number, network in enumerate(networks):
         torch.nn.init.constant_(network.classifier.bias, float(number))
     model_input = scan(2)

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from htcore.errors import UsageError
-from htcore.networks import LesionGatedResNet, NetworkConfig, build
+from htcore.networks import LesionGatedResNet, NetworkConfig
 
 
 def network(seed: int = 0, config: NetworkConfig | None = None) -> LesionGatedResNet:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = build(config or NetworkConfig())
+        net = (config or NetworkConfig()).build()
         for parameter in net.parameters():
             if parameter.ndim == 4 and parameter.shape[0] == 2:
                 torch.nn.init.normal_(parameter, std=0.3)  # slice mixing starts at zero: make it act

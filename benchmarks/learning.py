@@ -1,0 +1,132 @@
+"""Networks trained on the same scans in the same way, to be compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from htcore.evaluation.delong import delong_difference, delong_interval
+from htcore.networks import NetworkConfig, SliceResNetConfig, VolumeResNetConfig
+from htcore.training.batches import Augmentation, ScanArrays
+from htcore.training.cache import PreparedScan
+from htcore.training.loop import Buildable, LoopParameters, fit, threads
+from htcore.training.parts import FACTORS, PreparedSource
+
+Logits = NDArray[np.float64]
+_DIFFERENCE = 4  # of the channels: against the mirror image
+_OURS = NetworkConfig(factors=len(FACTORS))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and how it learns; ``loop`` holds what differs from the loop's defaults."""
+
+    name: str
+    network: Buildable[torch.nn.Module] = _OURS
+    loop: dict[str, Any] = field(default_factory=dict)
+    known_risk: bool = False
+    without_channel: int | None = None
+
+
+OURS = Recipe("lesion-gated residual network")
+PLAIN_NETWORKS = (
+    Recipe("2-D residual network a slice, maximum", SliceResNetConfig(pooling="max")),
+    Recipe("2-D residual network a slice, mean", SliceResNetConfig(pooling="mean")),
+    Recipe("3-D residual network", VolumeResNetConfig()),
+)
+ABLATIONS = (
+    Recipe("lesion masks teach nothing", loop={"lesion_weight": 0.0}),
+    Recipe("causes teach nothing", replace(_OURS, factors=0)),
+    Recipe("no difference from the mirror image", without_channel=_DIFFERENCE),
+    Recipe("scans not varied", loop={"augmentation": Augmentation(False, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)}),
+    Recipe("the true risk taught instead of the outcome", known_risk=True),
+)
+
+
+class _Source(PreparedSource):
+    """Prepared scans, one channel blanked where asked for."""
+
+    def __init__(self, scans: tuple[PreparedScan, ...], recipe: Recipe) -> None:
+        super().__init__(scans, recipe.known_risk)
+        self.blank = recipe.without_channel
+
+    def load(self, index: int) -> ScanArrays:
+        """The scan at ``index``."""
+        arrays = super().load(index)
+        if self.blank is not None:
+            arrays.channels[:, self.blank] = 0
+        return arrays
+
+
+def learn(
+    recipe: Recipe,
+    training: tuple[PreparedScan, ...],
+    loop: LoopParameters,
+    work: Path,
+    tell: Callable[[str], None] = lambda line: None,
+) -> torch.nn.Module:
+    """Train from fresh weights; goes on from the checkpoint in ``work``."""
+    fitted = fit(
+        recipe.network,
+        _Source(training, recipe),
+        replace(loop, **recipe.loop),
+        work,
+        on_epoch=lambda log: tell(f"{recipe.name}: epoch {log.epoch}, {log.classification:.4f}, {log.seconds:.0f} s"),
+    )
+    return fitted.network
+
+
+def score(recipe: Recipe, network: torch.nn.Module, scans: tuple[PreparedScan, ...], count: int | None) -> Logits:
+    """Mean logit of each scan and its mirror image, shape (scans,)."""
+    source, out = _Source(scans, recipe), []
+    with torch.inference_mode(), threads(count):
+        for index in range(len(scans)):
+            channels = torch.from_numpy(source.load(index).channels.astype(np.float32))[None]
+            # The difference from the mirror image is negated by turning it round: its two sides swap.
+            both = torch.cat([channels, channels.flip(-1)])
+            out.append(float(network(both).logit.mean()))
+    return np.array(out)
+
+
+def parameters_of(network: torch.nn.Module) -> int:
+    """How many numbers it learnt."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def milliseconds(network: torch.nn.Module, scan: PreparedScan, repeats: int = 7) -> float:
+    """Median time of one forward pass over one scan."""
+    channels = torch.from_numpy(scan.arrays().channels.astype(np.float32))[None]
+    taken = []
+    with torch.inference_mode():
+        for _ in range(repeats + 2):
+            started = time.perf_counter()
+            network(channels)
+            taken.append(time.perf_counter() - started)
+    return float(np.median(taken[2:])) * 1000
+
+
+def compared(scores: dict[str, Logits], scans: Sequence[PreparedScan], against: str) -> pd.DataFrame:
+    """AUC with DeLong's interval on first scans, share of the best possible, difference and p from ``against``."""
+    patients = pd.Series([entry.scan.patient_id for entry in scans])
+    first = ~patients.duplicated().to_numpy()  # DeLong's test takes scans as independent
+    labels = np.array([entry.scan.ht for entry in scans])[first]
+    oracle = np.array([entry.scan.number("p_ht_image") or np.nan for entry in scans], dtype=np.float64)[first]
+    best = delong_interval(labels, oracle).value if np.isfinite(oracle).all() else np.nan
+    rows = []
+    for name, values in scores.items():
+        area = delong_interval(labels, values[first])
+        row = {"model": name, "patients": len(labels), "auc": area.value, "low": area.low, "high": area.high}
+        row["share_of_best"] = area.value / best
+        if name != against:
+            difference = delong_difference(labels, values[first], scores[against][first])
+            row |= {"difference": difference.difference.value, "p": difference.p_value}
+        rows.append(row)
+    return pd.DataFrame(rows)
