@@ -1,8 +1,9 @@
-"""What the network has to beat, on the same scans: features and logistic regression, and the true-mask reference.
+"""What the network has to beat on the same scans: measured features, plain residual networks, the true-mask reference.
 
-``python -m benchmarks.baselines --train CSV --test CSV --model ID [--out FILE]``: fits on the first cohort, scores the
-second, and prints each model's AUC with interval, its share of the best possible, and DeLong's p against the network.
-One scan a patient, the first, is compared, as DeLong's test takes scans as independent.
+``python -m benchmarks.baselines --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
+[--work DIR] [--keep]``: features with logistic regression learn from every scan of the first cohort, the plain networks
+and, beside them, the model's own kind from its first N patients. All are scored on the second cohort. ``--keep`` puts
+the scores into the bundle as ``baselines.csv``: the second cohort has to be the bundle's validation set.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.learning import OURS, PLAIN_NETWORKS, Logits, compared, learn, printed, score
 from htcore import services
-from htcore.evaluation.delong import delong_difference, delong_interval
+from htcore.bundle import add_measurement
 from htcore.inference.predict import predict
 from htcore.training.cache import PreparedScan, prepare_scans
 from htcore.training.cohort import read_cohort
 from htcore.training.features import Features, lesion_factors, radiomics
+from htcore.training.loop import LoopParameters
 
+Scans = tuple[PreparedScan, ...]
 Measure = Callable[[PreparedScan], Features]
+NETWORK = "the network"
+ORACLE = "best possible from the image (the simulator's)"
 
 
 def by_radiomics(entry: PreparedScan) -> Features:
@@ -41,12 +47,7 @@ def by_true_mask(entry: PreparedScan) -> Features:
     return lesion_factors(scan.channels, scan.brain, mask, scan.grid.voxel_ml)
 
 
-def table(entries: tuple[PreparedScan, ...], measure: Measure) -> pd.DataFrame:
-    """One row a scan."""
-    return pd.DataFrame([measure(entry) for entry in entries])
-
-
-def fit(features: pd.DataFrame, entries: tuple[PreparedScan, ...]) -> Pipeline:
+def fit(features: pd.DataFrame, entries: Scans) -> Pipeline:
     """Logistic regression on standardised features, its ridge chosen by cross-validation over patients."""
     labels = np.array([entry.scan.ht for entry in entries])
     patients = np.array([entry.scan.patient_id for entry in entries])
@@ -55,59 +56,59 @@ def fit(features: pd.DataFrame, entries: tuple[PreparedScan, ...]) -> Pipeline:
     return make_pipeline(StandardScaler(), chosen).fit(features, labels)
 
 
+def by_features(measure: Measure, training: Scans, test: Scans) -> Logits:
+    """Logits of a logistic regression on measured features."""
+    tables = [pd.DataFrame([measure(entry) for entry in part]) for part in (training, test)]
+    return np.asarray(fit(tables[0], training).decision_function(tables[1]), dtype=np.float64)
+
+
 def main() -> None:
-    """Fit, score, compare, print."""
+    """Fit, score, compare, print; keep where asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--cache", type=Path)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--patients", type=int, default=474)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("baselines.training"))
+    parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
     bundle = services.load_bundle_by_id(arguments.model)
-    parts = {}
-    for name in ("train", "test"):
-        csv = getattr(arguments, name)
-        parts[name] = prepare_scans(read_cohort(csv).scans, csv.parent / "prepared", arguments.workers)[0]
+
+    def prepared(csv: Path) -> Scans:
+        return prepare_scans(read_cohort(csv).scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
+
+    training, test = prepared(arguments.train), prepared(arguments.test)
 
     def by_network_map(entry: PreparedScan) -> Features:
         scan = entry.model_input()
         return lesion_factors(scan.channels, scan.brain, predict(bundle, scan).lesion, scan.grid.voxel_ml)
 
-    test = parts["test"]
-    scores = {"the network": np.array([predict(bundle, entry.model_input()).logit for entry in test])}
+    scores = {NETWORK: np.array([predict(bundle, entry.model_input()).logit for entry in test])}
     measures: dict[str, Measure] = {
-        "radiomics + logistic": by_radiomics,
-        "factors by the network's lesion map + logistic": by_network_map,
-        "factors by the true mask + logistic (reference)": by_true_mask,
+        "radiomics, logistic regression": by_radiomics,
+        "factors by the network's lesion map, logistic regression": by_network_map,
+        "factors by the true mask, logistic regression (reference)": by_true_mask,
     }
     for name, measure in measures.items():
-        model = fit(table(parts["train"], measure), parts["train"])
-        scores[name] = model.decision_function(table(test, measure))
+        scores[name] = by_features(measure, training, test)
+    kept = set(list(dict.fromkeys(entry.scan.patient_id for entry in training))[: arguments.patients])
+    few = tuple(entry for entry in training if entry.scan.patient_id in kept)
+    loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
+    for number, recipe in enumerate((*PLAIN_NETWORKS, OURS)):
+        network = learn(recipe, few, loop, arguments.work / str(number), lambda line: print(line, flush=True))
+        scores[f"{recipe.name}, {len(kept)} patients"] = score(recipe, network, test, arguments.threads)
     oracle = np.array([entry.scan.number("p_ht_image") or np.nan for entry in test], dtype=np.float64)
     if np.isfinite(oracle).all():
-        scores["best possible from the image (the simulator's)"] = oracle
-    print_table(scores, test)
-    if arguments.out is not None:
-        frame = pd.DataFrame({"scan_id": [entry.scan.scan_id for entry in test], **scores})
-        frame.to_parquet(arguments.out, index=False)
-
-
-def print_table(scores: dict[str, np.ndarray], test: tuple[PreparedScan, ...]) -> None:
-    """AUC with DeLong's interval, share of the best possible, p against the network; first scans."""
-    seen: set[str] = set()
-    first = np.array([not (e.scan.patient_id in seen or seen.add(e.scan.patient_id)) for e in test])
-    labels = np.array([entry.scan.ht for entry in test])[first]
-    kept = {name: values[first] for name, values in scores.items()}
-    areas = {name: delong_interval(labels, values) for name, values in kept.items()}
-    best = next((area.value for name, area in areas.items() if name.startswith("best possible")), None)
-    print(f"first scans of {first.sum()} patients, {labels.sum()} with HT")
-    print(f"{'model':50s}{'AUC':>7s}{'95% interval':>16s}{'of best':>9s}{'p against the network':>23s}")
-    for name, area in areas.items():
-        share = f"{area.value / best:9.3f}" if best else f"{'':9s}"
-        compared = delong_difference(labels, kept["the network"], kept[name])
-        p_value = "" if name == "the network" else f"{compared.p_value:.2g} ({compared.difference.value:+.3f})"
-        print(f"{name:50s}{area.value:7.3f}{f'{area.low:.3f}–{area.high:.3f}':>16s}{share}{p_value:>23s}")
+        scores[ORACLE] = oracle
+    print(printed(compared(scores, test, NETWORK)))
+    if arguments.keep:
+        others = {name: values.round(5) for name, values in scores.items() if name not in (NETWORK, ORACLE)}
+        frame = pd.DataFrame({"scan_id": [entry.scan.scan_id for entry in test], **others})
+        add_measurement(bundle.path, "baselines.csv", frame.to_csv(index=False).encode())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,18 +100,6 @@ def parameters_of(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def milliseconds(network: torch.nn.Module, scan: PreparedScan, repeats: int = 7) -> float:
-    """Median time of one forward pass over one scan."""
-    channels = torch.from_numpy(scan.arrays().channels.astype(np.float32))[None]
-    taken = []
-    with torch.inference_mode():
-        for _ in range(repeats + 2):
-            started = time.perf_counter()
-            network(channels)
-            taken.append(time.perf_counter() - started)
-    return float(np.median(taken[2:])) * 1000
-
-
 def compared(scores: dict[str, Logits], scans: Sequence[PreparedScan], against: str) -> pd.DataFrame:
     """AUC with DeLong's interval on first scans, share of the best possible, difference and p from ``against``."""
     patients = pd.Series([entry.scan.patient_id for entry in scans])
@@ -130,3 +117,14 @@ def compared(scores: dict[str, Logits], scans: Sequence[PreparedScan], against: 
             row |= {"difference": difference.difference.value, "p": difference.p_value}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def printed(table: pd.DataFrame) -> str:
+    """The table of `compared` as aligned text."""
+    lines = [f"first scans of {table['patients'].iloc[0]} patients"]
+    lines.append(f"{'':60s}{'AUC':>7s}{'95% interval':>16s}{'of best':>9s}{'difference':>12s}{'p':>10s}")
+    for row in table.to_dict("records"):
+        interval = f"{row['low']:.3f}–{row['high']:.3f}"
+        against = "" if np.isnan(row.get("p", np.nan)) else f"{row['difference']:+12.3f}{row['p']:10.2g}"
+        lines.append(f"{row['model']:60s}{row['auc']:7.3f}{interval:>16s}{row['share_of_best']:9.3f}{against}")
+    return "\n".join(lines)

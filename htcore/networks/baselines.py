@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from htcore.errors import UsageError
 from htcore.networks.blocks import BRAIN_CHANNEL, ResidualBlock
 
 
@@ -36,6 +37,10 @@ class SliceResNetConfig:
     pooling: str = "max"
     in_channels: int = 6
     dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.pooling not in ("max", "mean"):
+            raise UsageError("pooling must be max or mean")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""

@@ -1,0 +1,76 @@
+"""What each part of the network is worth, and what more patients would bring.
+
+``python -m benchmarks.ablations --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--sizes N …]
+[--epochs E] [--work DIR] [--keep]``: the network learns from fresh weights from the first N patients, whole and with a
+part left out, and from other numbers of patients. One seed each: differences of a few hundredths are chance.
+``--keep`` puts the tables into the bundle as ``ablations.csv`` and ``data_efficiency.csv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.learning import ABLATIONS, OURS, compared, learn, printed, score
+from htcore import services
+from htcore.bundle import add_measurement
+from htcore.training.cache import prepare_scans
+from htcore.training.cohort import read_cohort
+from htcore.training.loop import LoopParameters
+
+
+def main() -> None:
+    """Train each, compare, print; keep where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--patients", type=int, default=474)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100])
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("ablations.training"))
+    parser.add_argument("--keep", action="store_true")
+    arguments = parser.parse_args()
+    training, test = (
+        prepare_scans(read_cohort(csv).scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
+        for csv in (arguments.train, arguments.test)
+    )
+    order = list(dict.fromkeys(entry.scan.patient_id for entry in training))
+    loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
+    names = {OURS.name: OURS, **{recipe.name: recipe for recipe in ABLATIONS}}
+    scores, by_size = {}, {}
+    for patients in dict.fromkeys((arguments.patients, *arguments.sizes)):
+        kept = set(order[:patients])
+        few = tuple(entry for entry in training if entry.scan.patient_id in kept)
+        for name, recipe in names.items():
+            if recipe is not OURS and patients != arguments.patients:
+                continue
+            work = arguments.work / f"{patients}-{list(names).index(name)}"
+            network = learn(recipe, few, loop, work, lambda line: print(line, flush=True))
+            found = score(recipe, network, test, arguments.threads)
+            if recipe is OURS:
+                by_size[patients] = found
+            if patients == arguments.patients:
+                scores[name] = found
+    parts = compared(scores, test, OURS.name)
+    sizes = compared({str(patients): values for patients, values in by_size.items()}, test, str(arguments.patients))
+    sizes = sizes.drop(columns="patients").rename(columns={"model": "patients"}).astype({"patients": int})
+    print(f"{arguments.patients} patients, {arguments.epochs} epochs\n{printed(parts)}")
+    print(sizes.sort_values("patients").round(3).to_string(index=False))
+    if arguments.keep:
+        path = services.load_bundle_by_id(arguments.model).path
+        for name, table in (("ablations.csv", parts), ("data_efficiency.csv", sizes.sort_values("patients"))):
+            add_measurement(path, name, _csv(table))
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.round(4).to_csv(index=False).encode()
+
+
+if __name__ == "__main__":
+    main()
