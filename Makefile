@@ -26,8 +26,7 @@ format: $(VENV)/.dev
 	$(RUN) -m ruff format .
 
 bench: $(VENV)/.dev
-	$(RUN) -m benchmarks.read
-	$(RUN) -m benchmarks.predict
+	$(RUN) -m benchmarks
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache tests/output

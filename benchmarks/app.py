@@ -23,6 +23,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.predict import source
+from benchmarks.targets import judge
 from htcore.dicom import read_study
 from htcore.settings import Settings
 
@@ -133,15 +134,15 @@ def compare_steps(page: Page, shape: str, with_slider: bool = True) -> None:
             drawn.append(float(page.locator(".viewer").get_attribute("data-draw-ms") or "nan"))
         step = statistics.median(steps(page, TO_FRAME, 50))
         draw = statistics.median(drawn)
-        print(f"{shape}: page to slices {fetched_s:.1f} s; draw {draw:.1f} ms ({draw / TARGET_DRAW_MS:.2f} of target); "
-              f"key to picture {step:.0f} ms")  # fmt: skip
+        print(f"{shape}: page to slices {fetched_s:.1f} s; draw {draw:.1f} ms; key to picture {step:.0f} ms")
+        judge(f"drawing a slice, {shape}", draw, TARGET_DRAW_MS, unit="ms")
         if with_slider:
             page.goto(address)
             page.wait_for_selector("[data-testid=stImage] img")
             page.get_by_role("slider").focus()
             slider = statistics.median(steps(page, TO_IMAGE, 200))
-            print(f"{shape}: st.slider + st.image, key to picture {slider:.0f} ms; viewer / slider {step / slider:.3f} "
-                  f"(target {TARGET_STEP_RATIO}), drawing alone {draw / slider:.3f}")  # fmt: skip
+            print(f"{shape}: st.slider + st.image, key to picture {slider:.0f} ms; drawing alone {draw / slider:.3f}")
+            judge(f"key to picture beside st.slider + st.image, {shape}", step / slider, TARGET_STEP_RATIO)
 
 
 def time_page(page: Page, files: list[Path], runs: int, studies: int) -> None:
@@ -166,13 +167,14 @@ def time_page(page: Page, files: list[Path], runs: int, studies: int) -> None:
         page.wait_for_timeout(2000)
         end_mb = memory_mb(pid)
     for name, values in times.items():
-        median = statistics.median(values)
-        share = median / TARGETS[name]
-        print(f"{name:<30}{median:7.2f}   target {TARGETS[name]:.1f}   ratio {share:.2f}   n {len(values)}")
+        print(f"{name:<30}{statistics.median(values):7.2f}   n {len(values)}")
+        judge(name.removesuffix(", s"), statistics.median(values), TARGETS[name], unit="s")
     growth = (statistics.median(open_mb) - start_mb) / volume_mb
-    print(f"memory while a study is open: {growth:+.1f} x its volume of {volume_mb:.0f} MB (target {TARGET_GROWTH})")
+    print(f"memory while a study is open: {growth:+.1f} x its volume of {volume_mb:.0f} MB")
+    judge("memory while a study is open", growth, TARGET_GROWTH, unit="vol.")
     left = end_mb / start_mb - 1
-    print(f"memory after {max(runs, studies)} studies: {left:+.1%} of {start_mb:.0f} MB (target {TARGET_LEFT:.0%})")
+    print(f"memory after {max(runs, studies)} studies: {left:+.1%} of {start_mb:.0f} MB")
+    judge(f"memory left after {max(runs, studies)} studies", left, TARGET_LEFT)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.learning import OURS, PLAIN_NETWORKS, parameters_of
+from benchmarks.targets import judge
 from htcore import services
 from htcore.dicom import read_study
 from htcore.inference.predict import run_networks
@@ -56,7 +57,7 @@ def main() -> None:
         size = sizes.get(name, sum(parameters_of(network) for network in shipped))
         print(f"{name:45s}{size:12,d}{statistics.median(values):8.0f}{statistics.median(values) / ours:8.2f}")
     last = statistics.median(list(taken.values())[-1])
-    print(f"target {TARGET_MS:.0f} ms: {last / TARGET_MS:.2f} of it, {'met' if last <= TARGET_MS else 'MISSED'}")
+    judge("the network for a scan and its mirror image", last, TARGET_MS, unit="ms")
 
 
 def _forward(network: torch.nn.Module, channels: torch.Tensor) -> Callable[[], object]:

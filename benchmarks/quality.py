@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.targets import judge
 from htcore import quality
 from htcore.simulation import simulate_scan
 from htcore.simulation.hazards import BLOOD_KINDS, Hazards, draw_blood, draw_contrast, draw_metal
@@ -136,16 +137,8 @@ def main(n: int, seed: int, minutes: float) -> None:
     for code in sorted({code for counts in result.codes.values() for code in counts}):
         print(f"  {code:34s}" + "".join(f"{result.codes[kind][code]:10d}" for kind in kinds))
     blood, clean = result.blood["all", "all"], result.clean["all"]
-    for name, share, target, good in (
-        ("blood of 2 mL and more found", blood.hits / max(1, blood.total), TARGETS["blood"], 1),
-        ("clean scans refused", clean.hits / max(1, clean.total), TARGETS["refused"], -1),
-    ):
-        met = share >= target if good > 0 else share <= target
-        print(
-            f"\ntarget {'≥' if good > 0 else '≤'} {target:.0%}: {name} {share:.1%}: {'met' if met else 'MISSED'}",
-            end="",
-        )
-    print()
+    judge("blood of 2 mL and more found", blood.hits / max(1, blood.total), TARGETS["blood"], at_least=True)
+    judge("clean scans refused", clean.hits / max(1, clean.total), TARGETS["refused"])
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.targets import judge
 from htcore import services, transforms
 from htcore.bundle import Bundle
 from htcore.errors import HtcoreError
@@ -206,6 +207,8 @@ def main() -> None:
         rows = summary(readings)
         print(f"{len(readings)} scans, model {bundle.identity.id} {bundle.identity.weights_sha256[:12]}")
         print_table(rows)
+        turned_round = next(row for row in rows if row["variation"] == "mirrored")
+        judge("mirrored head: largest change of risk", float(turned_round["risk_worst"] or 0), 0.03)
         if arguments.json is not None:
             content = {"model": bundle.identity.weights_sha256, "variations": rows}
             arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,59 @@
+"""The shipped model's figures on its stored validation patients against their targets.
+
+``python -m benchmarks.discrimination [--model ID]``. The same figures, with intervals: ``python -m htcore evaluate``.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from scipy.special import expit
+
+from benchmarks.targets import judge
+from htcore import services
+from htcore.inference.calibrate import fit_platt
+from htcore.settings import Settings
+
+
+def best_brier(logits: np.ndarray, outcomes: np.ndarray) -> float:
+    """The Brier score after Platt's calibration fitted on these very scans: what this ranking allows."""
+    slope, intercept = fit_platt(logits, outcomes)
+    return float(((expit(slope * logits + intercept) - outcomes) ** 2).mean())
+
+
+def main() -> None:
+    """Judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=Settings.from_environment().default_model)
+    bundle = services.load_bundle_by_id(parser.parse_args().model)
+    found = services.evaluate_stored(bundle).evaluation
+    print(f"{bundle.identity.id} {bundle.identity.weights_sha256[:12]}")
+    print(f"{found.n_scans} scans of {found.n_patients} patients")
+    slope, intercept = fit_platt(logits, outcomes)
+    return float(((expit(slope * logits + intercept) - outcomes) ** 2).mean())
+
+
+def main() -> None:
+    """Judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=Settings.from_environment().default_model)
+    bundle = services.load_bundle_by_id(parser.parse_args().model)
+    found = services.evaluate_stored(bundle).evaluation
+    print(
+        f"{bundle.identity.id} {bundle.identity.weights_sha256[:12]}, {found.n_scans} scans, {found.n_patients} patients"
+    )
+    slope, intercept = (found.metrics[f"calibration_{name}"].value for name in ("slope", "intercept"))
+    if found.oracle is not None and found.oracle.image_auc is not None:
+        share = found.oracle.model_auc / found.oracle.image_auc
+        judge("AUC of the simulator's own given the image, first scans", share, 0.95, at_least=True)
+    judge("calibration slope, lower bound", slope, 0.9, at_least=True)
+    judge("calibration slope, upper bound", slope, 1.1)
+    judge("calibration intercept, size", abs(intercept), 0.1)
+    table = bundle.validation
+    best = best_brier(table["logit"].to_numpy(np.float64), table["ht"].to_numpy(np.float64))
+    judge("Brier score beside the best for this ranking", found.metrics["brier"].value / best, 1.1)
+
+
+if __name__ == "__main__":
+    main()
