@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.learning import ABLATIONS, OURS, compared, learn, printed, score
+from benchmarks.learning import ABLATIONS, OURS, Logits, Recipe, compared, learn, printed, score
 from htcore import services
 from htcore.bundle import add_measurement
 from htcore.training.cache import prepare_scans
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[100])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=Path("ablations.training"))
+    parser.add_argument("--work", type=Path, default=Path("learning"))
     parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
     training, test = (
@@ -42,21 +42,16 @@ def main() -> None:
     )
     order = list(dict.fromkeys(entry.scan.patient_id for entry in training))
     loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
-    names = {OURS.name: OURS, **{recipe.name: recipe for recipe in ABLATIONS}}
-    scores, by_size = {}, {}
-    for patients in dict.fromkeys((arguments.patients, *arguments.sizes)):
+
+    def learnt(recipe: Recipe, patients: int) -> Logits:
         kept = set(order[:patients])
         few = tuple(entry for entry in training if entry.scan.patient_id in kept)
-        for name, recipe in names.items():
-            if recipe is not OURS and patients != arguments.patients:
-                continue
-            work = arguments.work / f"{patients}-{list(names).index(name)}"
-            network = learn(recipe, few, loop, work, lambda line: print(line, flush=True))
-            found = score(recipe, network, test, arguments.threads)
-            if recipe is OURS:
-                by_size[patients] = found
-            if patients == arguments.patients:
-                scores[name] = found
+        network = learn(recipe, few, loop, arguments.work, lambda line: print(line, flush=True))
+        return score(recipe, network, test, arguments.threads)
+
+    scores = {recipe.name: learnt(recipe, arguments.patients) for recipe in (OURS, *ABLATIONS)}
+    by_size = {arguments.patients: scores[OURS.name]}
+    by_size |= {patients: learnt(OURS, patients) for patients in arguments.sizes if patients != arguments.patients}
     parts = compared(scores, test, OURS.name)
     sizes = compared({str(patients): values for patients, values in by_size.items()}, test, str(arguments.patients))
     sizes = sizes.drop(columns="patients").rename(columns={"model": "patients"}).astype({"patients": int})

@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=474)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=Path("baselines.training"))
+    parser.add_argument("--work", type=Path, default=Path("learning"))
     parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
     bundle = services.load_bundle_by_id(arguments.model)
@@ -98,8 +98,8 @@ def main() -> None:
     kept = set(list(dict.fromkeys(entry.scan.patient_id for entry in training))[: arguments.patients])
     few = tuple(entry for entry in training if entry.scan.patient_id in kept)
     loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
-    for number, recipe in enumerate((*PLAIN_NETWORKS, OURS)):
-        network = learn(recipe, few, loop, arguments.work / str(number), lambda line: print(line, flush=True))
+    for recipe in (*PLAIN_NETWORKS, OURS):
+        network = learn(recipe, few, loop, arguments.work, lambda line: print(line, flush=True))
         scores[f"{recipe.name}, {len(kept)} patients"] = score(recipe, network, test, arguments.threads)
     oracle = np.array([entry.scan.number("p_ht_image") or np.nan for entry in test], dtype=np.float64)
     if np.isfinite(oracle).all():

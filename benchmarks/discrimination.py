@@ -30,19 +30,6 @@ def main() -> None:
     found = services.evaluate_stored(bundle).evaluation
     print(f"{bundle.identity.id} {bundle.identity.weights_sha256[:12]}")
     print(f"{found.n_scans} scans of {found.n_patients} patients")
-    slope, intercept = fit_platt(logits, outcomes)
-    return float(((expit(slope * logits + intercept) - outcomes) ** 2).mean())
-
-
-def main() -> None:
-    """Judge and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=Settings.from_environment().default_model)
-    bundle = services.load_bundle_by_id(parser.parse_args().model)
-    found = services.evaluate_stored(bundle).evaluation
-    print(
-        f"{bundle.identity.id} {bundle.identity.weights_sha256[:12]}, {found.n_scans} scans, {found.n_patients} patients"
-    )
     slope, intercept = (found.metrics[f"calibration_{name}"].value for name in ("slope", "intercept"))
     if found.oracle is not None and found.oracle.image_auc is not None:
         share = found.oracle.model_auc / found.oracle.image_auc

@@ -72,12 +72,12 @@ def learn(
     work: Path,
     tell: Callable[[str], None] = lambda line: None,
 ) -> torch.nn.Module:
-    """Train from fresh weights; goes on from the checkpoint in ``work``."""
+    """Train from fresh weights; goes on from this recipe's checkpoint for so many scans in ``work``."""
     fitted = fit(
         recipe.network,
         _Source(training, recipe),
         replace(loop, **recipe.loop),
-        work,
+        work / f"{len(training)} {recipe.name}",
         on_epoch=lambda log: tell(f"{recipe.name}: epoch {log.epoch}, {log.classification:.4f}, {log.seconds:.0f} s"),
     )
     return fitted.network
