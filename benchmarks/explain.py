@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from scipy import ndimage, stats
 
-from benchmarks.quality import wilson
 from benchmarks.targets import judge
 from htcore import services
 from htcore.bundle import Bundle
 from htcore.explain import region_contributions
 from htcore.explain.class_map import gradcam
 from htcore.explain.regions import REGIONS, region_labels
+from htcore.inference.peers import wilson
 from htcore.inference.predict import NetworkResult, run_networks
 from htcore.networks import LesionGatedResNet
 from htcore.training.cache import PreparedScan, prepare_scans
@@ -216,7 +216,7 @@ def region_ranks(bundle: Bundle, networks: tuple[LesionGatedResNet, ...], truth:
 def share_row(hits: list[float]) -> dict[str, float | int]:
     """Share with Wilson's interval."""
     count, total = int(sum(hits)), len(hits)
-    low, high = wilson(count, total)
+    low, high = wilson(count / total, total)
     return {"n": total, "value": count / max(total, 1), "low": low, "high": high}
 
 

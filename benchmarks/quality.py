@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.targets import judge
 from htcore import quality
+from htcore.inference.peers import wilson
 from htcore.simulation import simulate_scan
 from htcore.simulation.hazards import BLOOD_KINDS, Hazards, draw_blood, draw_contrast, draw_metal
 from htcore.types import QualityReport, StudyReceipt
@@ -25,7 +26,6 @@ VOLUMES_ML = (2.0, 3.0, 5.0, 10.0, 30.0)
 COUNTED_ML = 1.95  # a clot asked to have 2 mL holds 2.00 within the search's tolerance
 TARGETS = {"blood": 0.98, "refused": 0.01}
 RECEIPT = StudyReceipt("dicom", 1, (), (), "0" * 64)
-_Z = 1.96
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Tally:
     def __str__(self) -> str:
         if not self.total:
             return "none"
-        low, high = wilson(self.hits, self.total)
+        low, high = wilson(self.hits / self.total, self.total)
         return f"{self.hits:4d} of {self.total:4d}  {self.hits / self.total:6.1%}  ({low:.1%} to {high:.1%})"
 
 
@@ -56,14 +56,6 @@ class Result:
     other: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     codes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     scans: int = 0
-
-
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """95% interval of a share (Wilson, J Am Stat Assoc 1927, 22:209)."""
-    share, z2 = hits / total, _Z**2
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z / (1 + z2 / total) * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def plan(n: int) -> Iterator[tuple[str, str | None]]:
