@@ -325,9 +325,10 @@ def evaluate(
             _print_json(found)
             return
         typer.echo(f"{found['n_patients']} patients, {found['n_scans']} scans, {found['n_events']} with HT")
-        for name, interval in found["metrics"].items():
+        parts = {name: interval for name, interval in found["calibration"].items() if name != "groups"}
+        for name, interval in {**found["metrics"], **parts}.items():
             value, low, high = (_number(interval[key]) for key in ("value", "low", "high"))
-            typer.echo(f"{name:22s} {value} ({low}–{high})")
+            typer.echo(f"{name:26s} {value} ({low}–{high})")
         ceiling = done.evaluation.oracle
         if ceiling is not None and ceiling.image_auc is not None:
             share = ceiling.model_auc / ceiling.image_auc

@@ -86,6 +86,20 @@ class Bootstrap:
             "calibration_intercept": interval(intercept),
         }
 
+    @cached_property
+    def calibration_parts(self) -> dict[str, Interval]:
+        """The figures of `metrics.calibration_parts` over the groups of the calibration curve.
+
+        Reliability, resolution and calibration error have `Interval.raised_by_chance`.
+        """
+        labels, probability = self.validation.labels, self.validation.probability
+        found = metrics.calibration_parts(labels, probability, metrics.risk_groups(probability), self._weights)
+        raised = ("brier_reliability", "brier_resolution", "expected_calibration_error")
+        return {
+            name: Interval.raised_by_chance(float(values[0]), values[1:]) if name in raised else interval(values)
+            for name, values in found.items()
+        }
+
     def at_threshold(self, threshold: float) -> dict[str, Interval]:
         """The figures of `metrics.of_cells` at ``threshold``; cheap enough to follow a slider.
 

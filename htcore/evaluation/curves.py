@@ -96,11 +96,10 @@ class Reliability:
     n_scans: NDArray[np.intp]
 
 
-def reliability(validation: ValidationSet, n_groups: int = 8) -> Reliability:
+def reliability(validation: ValidationSet, n_groups: int = metrics.RISK_GROUPS) -> Reliability:
     """Group the scans into at most ``n_groups`` of about equal size; equal predictions stay together."""
     probability, labels = validation.probability, validation.labels
-    inner = np.quantile(probability, np.linspace(0, 1, n_groups + 1)[1:-1])
-    _, group = np.unique(np.searchsorted(inner, probability, side="right"), return_inverse=True)
+    group = metrics.risk_groups(probability, n_groups)
     n = np.bincount(group)
     observed = np.bincount(group, weights=labels) / n
     centre = (observed + _Z**2 / (2 * n)) / (1 + _Z**2 / n)

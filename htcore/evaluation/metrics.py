@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 Weights = NDArray[np.float64]
+RISK_GROUPS = 8
+"""Of the calibration curve and of what is computed over its groups."""
 _NEWTON_STEPS = 25
 _CONVERGED = 1e-6
 # Beyond this slope the outcomes are separated and the likelihood has no maximum.
@@ -92,6 +94,54 @@ def net_benefit(tp: Weights, fp: Weights, n: Weights, threshold: Weights | float
 def brier(labels: NDArray[np.bool_], probability: Weights, weights: Weights) -> Weights:
     """Mean squared error of the probabilities: (resamples,)."""
     return ratio(weights @ (probability - labels) ** 2, weights.sum(axis=1))
+
+
+def risk_groups(probability: Weights, n_groups: int = RISK_GROUPS) -> NDArray[np.intp]:
+    """Group of each scan (scans,), from 0 at the lowest risk: at most ``n_groups`` of about equal size.
+
+    Equal predictions stay together, so that there may be fewer groups.
+    """
+    inner = np.quantile(probability, np.linspace(0, 1, n_groups + 1)[1:-1])
+    return np.unique(np.searchsorted(inner, probability, side="right"), return_inverse=True)[1]
+
+
+def calibration_parts(
+    labels: NDArray[np.bool_], probability: Weights, group: NDArray[np.intp], weights: Weights
+) -> dict[str, Weights]:
+    """The Brier score's parts over groups of like risk (Murphy 1973, 10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2).
+
+    Brier score = reliability − resolution + uncertainty + residue. The residue is what grouping hides: risks that
+    differ within a group (Stephenson et al. 2008, 10.1175/2007WAF2006116.1).
+
+    Parameters
+    ----------
+    group : (scans,)
+        As `risk_groups` gives it for the whole set; resamples are measured in the same groups.
+
+    Returns
+    -------
+    dict
+        ``brier_reliability``, ``brier_resolution``, ``brier_uncertainty``, ``brier_residue``, and
+        ``expected_calibration_error``, the mean distance between predicted and observed risk: (resamples,) each.
+    """
+    members = np.eye(int(group.max()) + 1)[group]
+    total = weights.sum(axis=1)
+    n = weights @ members
+    share = ratio(n, total[:, None])
+    # A group that a resample left empty counts nothing.
+    predicted = np.nan_to_num(ratio((weights * probability) @ members, n))
+    observed = np.nan_to_num(ratio((weights * labels) @ members, n))
+    base = ratio(weights @ labels, total)
+    reliability = (share * (predicted - observed) ** 2).sum(axis=1)
+    resolution = (share * (observed - base[:, None]) ** 2).sum(axis=1)
+    uncertainty = base * (1 - base)
+    return {
+        "brier_reliability": reliability,
+        "brier_resolution": resolution,
+        "brier_uncertainty": uncertainty,
+        "brier_residue": brier(labels, probability, weights) - (reliability - resolution + uncertainty),
+        "expected_calibration_error": (share * np.abs(predicted - observed)).sum(axis=1),
+    }
 
 
 def calibration(labels: NDArray[np.bool_], log_odds: Weights, weights: Weights) -> tuple[Weights, Weights]:

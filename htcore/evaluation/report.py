@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from htcore.evaluation import metrics
 from htcore.evaluation.bootstrap import Bootstrap
+from htcore.evaluation.curves import Reliability, reliability
 from htcore.evaluation.subgroups import Subgroup, subgroups
 from htcore.evaluation.validation import ValidationSet
 from htcore.evaluation.values import Confusion, Interval
@@ -60,6 +61,10 @@ class Evaluation:
     ----------
     metrics : name → Interval
         The names in ``METRICS``.
+    groups : Reliability
+        The calibration curve.
+    calibration : name → Interval
+        The Brier score's parts and the expected calibration error over these groups.
     """
 
     n_patients: int
@@ -70,6 +75,8 @@ class Evaluation:
     metrics: Mapping[str, Interval]
     oracle: Oracle | None
     subgroups: tuple[Subgroup, ...]
+    groups: Reliability
+    calibration: Mapping[str, Interval]
 
 
 def evaluate(
@@ -109,6 +116,8 @@ def evaluate(
         {name: found[name] for name in METRICS},
         oracle(validation),
         subgroups(validation, bootstrap),
+        reliability(validation),
+        bootstrap.calibration_parts,
     )
 
 
@@ -142,8 +151,23 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "threshold": evaluation.threshold,
         "metrics": {name: _plain(interval) for name, interval in evaluation.metrics.items()},
         "oracle": None if ceiling is None else dict(vars(ceiling)),
+        "calibration": {
+            "groups": _groups(evaluation.groups),
+            **{name: _plain(interval) for name, interval in evaluation.calibration.items()},
+        },
         "subgroups": [{**vars(part), "auc": _plain(part.auc)} for part in evaluation.subgroups],
     }
+
+
+def _groups(groups: Reliability) -> list[dict[str, float | int]]:
+    """One entry a group of the calibration curve, lowest risk first."""
+    return [
+        {
+            "n_scans": int(n),
+            **{name: float(getattr(groups, name)[k]) for name in ("predicted", "observed", "low", "high")},
+        }
+        for k, n in enumerate(groups.n_scans)
+    ]
 
 
 def _plain(interval: Interval) -> dict[str, float | None]:

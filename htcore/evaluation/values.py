@@ -25,6 +25,16 @@ class Interval:
         low, high = np.percentile(defined, [2.5, 97.5])
         return cls(float(value), float(low), float(high))
 
+    @classmethod
+    def raised_by_chance(cls, value: float, resamples: NDArray[np.float64]) -> Interval:
+        """For a figure of at least 0 that chance alone raises, in a resample twice: shifted to the figure's place.
+
+        The percentile interval less the distance between the resamples' median and ``value``, cut at 0.
+        """
+        found = cls.from_resamples(value, resamples)
+        excess = float(np.median(resamples[np.isfinite(resamples)])) - value
+        return cls(found.value, max(0.0, found.low - excess), max(0.0, found.high - excess))
+
 
 @dataclass(frozen=True)
 class Confusion:

@@ -22,7 +22,7 @@ from htcore.plots import (
 )
 from htcore.ui.cohort_compared import paper_rows, paper_words
 from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_view import FORMAT_KEY, fixed_rows, resampling_words, subgroup_rows
+from htcore.ui.cohort_view import FORMAT_KEY, calibration_words, fixed_rows, resampling_words, subgroup_rows
 from htcore.ui.cohort_words import AT_THRESHOLD, figure_rows
 from htcore.ui.notice import notice_for
 
@@ -89,7 +89,11 @@ def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
 
 def figures_csv(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...] = ()) -> str:
     """Every figure with its interval, threshold and source, one row a figure."""
-    figures: dict[str, Interval] = {**measured.bootstrap.fixed, **point.figures}
+    figures: dict[str, Interval] = {
+        **measured.bootstrap.fixed,
+        **measured.bootstrap.calibration_parts,
+        **point.figures,
+    }
     shared = {
         "threshold": point.threshold,
         "prevalence_of_predictive_values": point.prevalence,
@@ -168,6 +172,7 @@ def report_html(
             {name: point.figures[name] for name in AT_THRESHOLD}, prevalence
         ),
         "Whatever the threshold": fixed_rows(measured),
+        "Calibration": figure_rows(measured.bootstrap.calibration_parts),
         **({"Parts of the scans, as a table": subgroup_rows(measured)} if measured.subgroups else {}),
         "Beside the published figures": paper_rows(measured, point),
     }
@@ -177,7 +182,7 @@ def report_html(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cohort report</title>'
         f"<style>{_STYLE}</style></head><body><h1>Cohort report</h1>"
         f'<p class="notice">{html.escape(notice)}</p>{facts}{pictures}{written}<p>{words}</p>'
-        f"<p>{html.escape(resampling_words(measured))}</p></body></html>"
+        f"<p>{html.escape(calibration_words(measured))}</p><p>{html.escape(resampling_words(measured))}</p></body></html>"
     )
 
 

@@ -160,6 +160,8 @@ def draw_risks(measured: Measured, point: OperatingPoint) -> None:
     with right:
         st.subheader("Calibration")
         chart(calibration_curve(measured.groups), "cohort-calibration")
+        st.dataframe(figure_rows(measured.bootstrap.calibration_parts), hide_index=True, width="stretch")
+        st.caption(calibration_words(measured))
     st.subheader("Whatever the threshold")
     st.dataframe(fixed_rows(measured), hide_index=True, width="stretch")
     st.caption(resampling_words(measured))
@@ -185,6 +187,17 @@ def resampling_words(measured: Measured) -> str:
     return (
         f"Intervals: {draws} resamples of whole patients ({min(500, draws)} for calibration and the ROC band), 2.5th "
         "to 97.5th percentile; in the calibration curve Wilson's, scans taken as independent."
+    )
+
+
+def calibration_words(measured: Measured) -> str:
+    """What the figures beside the calibration curve are made of."""
+    return (
+        f"Over the {measured.groups.n_scans.size} groups of the curve, of about equal size: Brier score = reliability "
+        "− resolution + uncertainty + residue. Reliability is the mean squared distance of the groups from the "
+        "diagonal, the calibration error the mean distance; the residue is what differs within a group. Chance alone "
+        "keeps reliability, resolution and calibration error above 0; their intervals are shifted by what resampling "
+        "adds to it."
     )
 
 

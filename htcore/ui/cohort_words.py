@@ -25,6 +25,11 @@ NAMES = {
     "brier": "Brier score (0 is best)",
     "calibration_slope": "Calibration slope (1 is best)",
     "calibration_intercept": "Calibration intercept (0 is best)",
+    "brier_reliability": "Reliability (0 is best)",
+    "brier_resolution": "Resolution (more is better)",
+    "brier_uncertainty": "Uncertainty (of the outcome, no model changes it)",
+    "brier_residue": "Residue of the groups",
+    "expected_calibration_error": "Expected calibration error (0 is best)",
 }
 AT_THRESHOLD = (
     "sensitivity",
