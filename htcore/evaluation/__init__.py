@@ -5,6 +5,7 @@ from __future__ import annotations
 from htcore.evaluation.bootstrap import Bootstrap, resamples_for
 from htcore.evaluation.cases import KINDS, case_table, confident_mistakes
 from htcore.evaluation.compare import McNemar, mcnemar
+from htcore.evaluation.compared import ComparedModel, compared_models
 from htcore.evaluation.curves import (
     PrecisionRecallCurve,
     Reliability,
@@ -38,6 +39,7 @@ __all__ = [
     "PUBLISHED_MODELS",
     "AucDifference",
     "Bootstrap",
+    "ComparedModel",
     "Confusion",
     "DecisionCurve",
     "Evaluation",
@@ -55,6 +57,7 @@ __all__ = [
     "TableError",
     "ValidationSet",
     "case_table",
+    "compared_models",
     "confident_mistakes",
     "cost_threshold",
     "decision_curve",

@@ -161,13 +161,9 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 def _groups(groups: Reliability) -> list[dict[str, float | int]]:
     """One entry a group of the calibration curve, lowest risk first."""
-    return [
-        {
-            "n_scans": int(n),
-            **{name: float(getattr(groups, name)[k]) for name in ("predicted", "observed", "low", "high")},
-        }
-        for k, n in enumerate(groups.n_scans)
-    ]
+    names = ("n_scans", "predicted", "observed", "low", "high")
+    columns = (getattr(groups, name).tolist() for name in names)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _plain(interval: Interval) -> dict[str, float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 BLUE, SKY, ORANGE, VERMILION = "#0072B2", "#56B4E9", "#E69F00", "#D55E00"
-PURPLE, GREY = "#CC79A7", "#8A8F98"
+PURPLE, GREEN, GREY = "#CC79A7", "#009E73", "#8A8F98"
 INK, PALE_BLUE, PALE_ORANGE = "#1B2733", "#DFEDF7", "#FBEFD6"
 """Writing, and grounds it stands out from, for boxes that look the same on a light and on a dark page."""
 HT, NO_HT, REFERENCE = ORANGE, BLUE, GREY

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import cycle
+
 import numpy as np
 import plotly.graph_objects as go
 
 from htcore.evaluation import Confusion, Interval, RocCurve
-from htcore.plots.palette import BLUE, GREY, PURPLE, SKY, VERMILION, dress, translucent
+from htcore.plots.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, dress, translucent
 from htcore.plots.thin import thinned
 
 _HOVER = "false-positive rate %{x:.1%}<br>sensitivity %{y:.1%}"
+# Of other models: no two of twelve share colour and dashes, and neighbours share neither.
+_COLOURS, _DASHES = (ORANGE, GREEN, SKY), ("dashdot", "longdash", "longdashdot", "2px,4px")
 
 
-def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocCurve | None = None) -> go.Figure:
+def roc(
+    curve: RocCurve,
+    auc: Interval,
+    operating_point: Confusion,
+    oracle: RocCurve | None = None,
+    others: Mapping[str, RocCurve] | None = None,
+) -> go.Figure:
     """The model's curve, its 95% band, the point of the chosen threshold, and the simulator's ceiling where known.
 
     The points of the model's curve carry their thresholds as ``customdata``.
@@ -27,6 +38,8 @@ def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocC
         Counts at the chosen threshold.
     oracle
         Curve of the true probability given the image.
+    others
+        Other models' curves by their names.
     """
     figure = go.Figure()
     if curve.band is not None:
@@ -41,6 +54,8 @@ def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocC
     )
     if oracle is not None:
         _add_steps(figure, oracle, PURPLE, "dash", f"best possible (simulator truth), AUC {oracle.auc:.3f}")
+    for (name, other), colour, dash in zip((others or {}).items(), cycle(_COLOURS), cycle(_DASHES), strict=False):
+        _add_steps(figure, other, colour, dash, name, width=1.5)
     _add_steps(figure, curve, BLUE, "solid", f"model, AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})", pick=True)
     cells = operating_point
     figure.add_scatter(
@@ -57,7 +72,9 @@ def roc(curve: RocCurve, auc: Interval, operating_point: Confusion, oracle: RocC
     return figure
 
 
-def _add_steps(figure: go.Figure, curve: RocCurve, colour: str, dash: str, name: str, *, pick: bool = False) -> None:
+def _add_steps(
+    figure: go.Figure, curve: RocCurve, colour: str, dash: str, name: str, *, pick: bool = False, width: float = 2.5
+) -> None:
     shown = thinned(curve.false_positive_rate, curve.sensitivity)
     picked = {}
     if pick:
@@ -74,7 +91,7 @@ def _add_steps(figure: go.Figure, curve: RocCurve, colour: str, dash: str, name:
         x=curve.false_positive_rate[shown],
         y=curve.sensitivity[shown],
         mode="lines+markers" if pick else "lines",
-        line={"color": colour, "dash": dash, "width": 2.5},
+        line={"color": colour, "dash": dash, "width": width},
         hovertemplate=_HOVER + ("<br>threshold %{customdata:.1%}" if pick else ""),
         name=name,
         **picked,

@@ -15,8 +15,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from htcore import services
+from htcore.errors import CohortError
 from htcore.evaluation import (
     Bootstrap,
+    ComparedModel,
     DecisionCurve,
     Oracle,
     PrecisionRecallCurve,
@@ -24,6 +26,7 @@ from htcore.evaluation import (
     RocCurve,
     Subgroup,
     ValidationSet,
+    compared_models,
     decision_curve,
     oracle,
     precision_recall_curve,
@@ -50,6 +53,8 @@ class Cohort:
     key : str
         Of the content: the same for the same table and model.
     model : the bundle's, or ``None`` for somebody's own file.
+    baselines : bytes or None
+        The bundle's scores of other models, as `compared_models` reads them.
     independent : bool
         Whether the scans took no part in calibrating the model; ``True`` where nobody can know.
     threshold : float
@@ -61,6 +66,7 @@ class Cohort:
     model: ModelIdentity | None
     independent: bool
     threshold: float
+    baselines: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +83,16 @@ class Measured:
     precision_recall: PrecisionRecallCurve
     decision: DecisionCurve
     subgroups: tuple[Subgroup, ...]
+    compared: tuple[ComparedModel, ...] = ()
+    compared_problem: str | None = None
 
 
 def bundle_cohort(bundle: Bundle) -> Cohort:
     """The bundle's stored predictions on patients that did not train it."""
     table, independent = services.validation_predictions(bundle)
-    return Cohort(table, _content(table), bundle.identity, independent, bundle.calibration.threshold)
+    baselines = bundle.measurement("baselines.csv")
+    key = _content(table, baselines or b"")
+    return Cohort(table, key, bundle.identity, independent, bundle.calibration.threshold, baselines)
 
 
 def own_cohort() -> Cohort | None:
@@ -109,26 +119,26 @@ def measured_cohort(cohort: Cohort, mask: NDArray[np.bool_] | None = None) -> Me
         If the table, or the part, cannot be evaluated.
     """
     if mask is None and cohort.model is not None:
-        return _shared(cohort.model.weights_sha256, cohort.key, cohort.table)
+        return _shared(cohort.model.weights_sha256, cohort.key, cohort.table, cohort.baselines)
     part = b"" if mask is None else mask.tobytes()
     key = (cohort.key, hashlib.sha256(part).hexdigest())
     kept = st.session_state.get(_PART)
     if kept is None or kept[0] != key:
         with st.spinner("Measuring these scans"):
             rows = cohort.table if mask is None else cohort.table[mask].reset_index(drop=True)
-            kept = (key, measure(rows))
+            kept = (key, measure(rows, cohort.baselines))
         st.session_state[_PART] = kept
     found: Measured = kept[1]
     return found
 
 
 @st.cache_resource(show_spinner="Measuring the validation set", max_entries=4)
-def _shared(weights_sha256: str, content_sha256: str, _table: pd.DataFrame) -> Measured:
-    return measure(_table)
+def _shared(weights_sha256: str, content_sha256: str, _table: pd.DataFrame, _baselines: bytes | None) -> Measured:
+    return measure(_table, _baselines)
 
 
-def measure(table: pd.DataFrame) -> Measured:
-    """Everything that no threshold moves.
+def measure(table: pd.DataFrame, baselines: bytes | None = None) -> Measured:
+    """Everything that no threshold moves; ``baselines`` as a `Cohort` has them, told where they cannot be used.
 
     Raises
     ------
@@ -153,10 +163,22 @@ def measure(table: pd.DataFrame) -> Measured:
         precision_recall_curve(validation.labels, validation.probability),
         decision_curve(bootstrap),
         subgroups(validation, bootstrap),
+        *_compared(table, baselines),
     )
 
 
-def _content(table: pd.DataFrame) -> str:
+def _compared(table: pd.DataFrame, baselines: bytes | None) -> tuple[tuple[ComparedModel, ...], str | None]:
+    """Other models on these scans, and why there are none where the bundle has a file of them."""
+    if baselines is None:
+        return (), None
+    try:
+        return compared_models(baselines, table), None
+    except CohortError as error:
+        return (), str(error)
+
+
+def _content(table: pd.DataFrame, extra: bytes = b"") -> str:
     content = hashlib.sha256(pd.util.hash_pandas_object(table).to_numpy().tobytes())
     content.update(",".join(map(str, table.columns)).encode())
+    content.update(extra)
     return content.hexdigest()

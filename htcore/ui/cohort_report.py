@@ -17,12 +17,21 @@ from htcore.plots import (
     decision,
     forest,
     precision_recall,
-    roc,
     score_distribution,
 )
 from htcore.ui.cohort_compared import paper_rows, paper_words
 from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_view import FORMAT_KEY, calibration_words, fixed_rows, resampling_words, subgroup_rows
+from htcore.ui.cohort_view import (
+    COMPARED_TITLE,
+    COMPARED_WORDS,
+    FORMAT_KEY,
+    calibration_words,
+    compared_rows,
+    fixed_rows,
+    resampling_words,
+    roc_figure,
+    subgroup_rows,
+)
 from htcore.ui.cohort_words import AT_THRESHOLD, figure_rows
 from htcore.ui.notice import notice_for
 
@@ -154,7 +163,7 @@ def report_html(
             notice += ". SIMULATED scans and outcomes: no figure here says how the model does on real patients."
     facts = _facts(cohort, measured, point, filters, made)
     charts = {
-        "ROC curve": roc(measured.curve, auc, point.confusion, measured.oracle_curve),
+        "ROC curve": roc_figure(measured, point),
         "Confusion matrix": confusion_matrix(point.confusion),
         "Predicted risk by outcome": score_distribution(measured.validation, point.threshold),
         "Calibration": calibration_curve(measured.groups),
@@ -173,16 +182,17 @@ def report_html(
         ),
         "Whatever the threshold": fixed_rows(measured),
         "Calibration": figure_rows(measured.bootstrap.calibration_parts),
+        **({COMPARED_TITLE: compared_rows(measured)} if measured.compared else {}),
         **({"Parts of the scans, as a table": subgroup_rows(measured)} if measured.subgroups else {}),
         "Beside the published figures": paper_rows(measured, point),
     }
     written = "".join(f"<h2>{name}</h2>{rows.to_html(index=False, border=0)}" for name, rows in tables.items())
-    words = html.escape(paper_words(cohort, measured).replace("**", ""))
+    words = [paper_words(cohort, measured).replace("**", ""), calibration_words(measured), resampling_words(measured)]
+    said = "".join(f"<p>{html.escape(text)}</p>" for text in [*([COMPARED_WORDS] if measured.compared else []), *words])
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cohort report</title>'
         f"<style>{_STYLE}</style></head><body><h1>Cohort report</h1>"
-        f'<p class="notice">{html.escape(notice)}</p>{facts}{pictures}{written}<p>{words}</p>'
-        f"<p>{html.escape(calibration_words(measured))}</p><p>{html.escape(resampling_words(measured))}</p></body></html>"
+        f'<p class="notice">{html.escape(notice)}</p>{facts}{pictures}{written}{said}</body></html>'
     )
 
 

@@ -27,6 +27,11 @@ from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 
 FORMAT_KEY = "htcore.cohort.format"
+COMPARED_TITLE = "Compared with, on the same patients"
+COMPARED_WORDS = (
+    "Other models: first scan of each patient, DeLong's intervals and test of no difference; the thin curves are of "
+    "all scans."
+)
 
 
 def chart(figure: go.Figure, key: str, **options: Any) -> None:
@@ -111,11 +116,12 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
     left, right = st.columns([1.1, 1], gap="large")
     with left:
         st.subheader("ROC curve")
-        figure = roc(measured.curve, measured.bootstrap.auc(), point.confusion, measured.oracle_curve)
+        figure = roc_figure(measured, point)
         chart(
             figure, ROC_KEY, on_select=partial(choose_by_roc, cohort), selection_mode="points", alt=_roc_words(measured)
         )
         st.caption("Click the model's curve to set the threshold there.")
+        _draw_compared(measured)
     with right:
         st.subheader("Confusion matrix")
         chart(confusion_matrix(point.confusion), "cohort-confusion")
@@ -129,6 +135,37 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
     if prevalence is not None:
         st.caption("F1, accuracy and net benefit stay those of the scans as they are.")
     _draw_oracle(measured)
+
+
+def roc_figure(measured: Measured, point: OperatingPoint) -> go.Figure:
+    """The ROC picture with everything that there is to compare."""
+    others = {model.name: model.curve for model in measured.compared}
+    return roc(measured.curve, measured.bootstrap.auc(), point.confusion, measured.oracle_curve, others)
+
+
+def _draw_compared(measured: Measured) -> None:
+    if measured.compared_problem is not None:
+        st.warning(f"Other models are not shown. {measured.compared_problem}", icon=":material/warning:")
+    if measured.compared:
+        st.markdown(f"**{COMPARED_TITLE}**")
+        st.dataframe(compared_rows(measured), hide_index=True, width="stretch")
+        st.caption(COMPARED_WORDS)
+
+
+def compared_rows(measured: Measured) -> pd.DataFrame:
+    """One row another model, for people."""
+    return pd.DataFrame(
+        [
+            {
+                "Compared with": model.name,
+                "AUC (95% interval)": shown("auc", model.auc),
+                "This model": shown("auc", model.own_auc),
+                "DeLong's p": f"{model.difference.p_value:.2g}",
+                "Patients": model.n_patients,
+            }
+            for model in measured.compared
+        ]
+    )
 
 
 def _roc_words(measured: Measured) -> str:

@@ -26,9 +26,14 @@ MODEL = ModelIdentity("test-model", "ab" * 32, "simulated cohort", simulated=Tru
 OWN_THRESHOLD = 0.413
 
 
-def page_with(monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame, section: str | None = None) -> AppTest:
+def page_with(
+    monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame, section: str | None = None, baselines: bytes | None = None
+) -> AppTest:
     bundle = SimpleNamespace(
-        validation=table, identity=MODEL, calibration=SimpleNamespace(threshold=OWN_THRESHOLD, prevalence=0.49)
+        validation=table,
+        identity=MODEL,
+        calibration=SimpleNamespace(threshold=OWN_THRESHOLD, prevalence=0.49),
+        measurement={"baselines.csv": baselines}.get,
     )
     monkeypatch.setattr(session, "current_bundle", lambda: bundle)
     page = AppTest.from_file(PAGE, default_timeout=30)
@@ -313,3 +318,19 @@ def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> No
     assert "<script src=" not in page and "<link" not in head
     own = report_html(Cohort(table, "k" * 64, None, True, 0.5), measured, point, (), None)
     assert "source not known" in own and "SIMULATED" not in own
+
+
+def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    assert "Compared with" not in texts(page_with(monkeypatch, table))
+    scores = pd.DataFrame(
+        {"scan_id": table["scan_id"], "Age alone": table["age"], "<b>Coin": table["lesion_volume_ml"]}
+    )
+    page = page_with(monkeypatch, table, baselines=scores.to_csv(index=False).encode())
+    assert not page.exception and not page.error
+    rows = next(found.value for found in page.dataframe if "Compared with" in found.value.columns)
+    assert rows["Compared with"].tolist() == ["Age alone", "<b>Coin"] and set(rows["Patients"]) == {60}
+    page = page_with(monkeypatch, table, baselines=b"scan_id,Age alone\nS0000,old\n")
+    assert not page.exception and not page.error
+    assert "Other models are not shown. The table of compared models holds a score that is no number" in texts(page)
+    assert source(page).startswith("60 patients · 80 scans")

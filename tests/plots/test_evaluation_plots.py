@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -143,3 +145,14 @@ def test_flow_draws_every_box_and_exclusion() -> None:
     figure = flow([FlowRow(("100 scans",), "3 left out"), FlowRow(("70 train", "27 calibrate"))])
     assert [note.text for note in figure.layout.annotations] == ["100 scans", "3 left out", "70 train", "27 calibrate"]
     assert sum(shape.type == "rect" for shape in figure.layout.shapes) == 4
+
+
+def test_other_models_differ_by_more_than_colour(validation: ValidationSet) -> None:
+    curve = roc_curve(validation.labels, validation.probability)
+    others = {f"model {k}": curve for k in range(12)}
+    figure = roc(curve, Interval(0.8, 0.7, 0.9), Confusion(3, 1, 1, 4), None, others)
+    lines = {trace.name: trace.line for trace in figure.data}
+    drawn = [lines[name] for name in others]
+    assert len({(line.color, line.dash) for line in drawn}) == 12
+    assert all(before.dash != after.dash for before, after in pairwise(drawn))
+    assert {line.width for line in drawn} == {1.5}
