@@ -12,6 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -112,6 +113,9 @@ def predict(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
     device: Annotated[Device, typer.Option()] = Device.auto,
+    deadline: Annotated[
+        int | None, typer.Option(metavar="SECONDS", min=1, help="Give the study up after so long; 600 by default.")
+    ] = None,
     clinical: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Known of the patient, e.g. nihss=14; repeatable.")
     ] = None,
@@ -122,7 +126,10 @@ def predict(
     with _errors(as_json):
         known = _covariates(clinical or [])
         bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model) if known else None
-        opened = services.assess(path, model_id=model, bundle=bundle, device=device.value)
+        settings = Settings.from_environment()
+        if deadline is not None:
+            settings = replace(settings, deadline_s=deadline)
+        opened = services.assess(path, model_id=model, bundle=bundle, device=device.value, settings=settings)
         if bundle is not None:
             opened = services.with_clinical(opened, bundle, known)
         if out is not None:

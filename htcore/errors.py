@@ -41,6 +41,18 @@ class RefusedError(HtcoreError):
     exit_code = 4
 
 
+class StoppedError(HtcoreError):
+    """Whoever asked for the work took it back: nothing is wrong with the study."""
+
+    code = "stopped"
+
+
+class DeadlineError(HtcoreError):
+    """The work took longer than it may: call again with more time, or on a machine with less to do."""
+
+    code = "deadline"
+
+
 class BundleError(HtcoreError):
     """A model bundle is missing, damaged or of another version: restore or re-train it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from htcore.errors import BundleError, HtcoreError, RefusedError, UsageError
+from htcore.limits import checkpoint, limited
 from htcore.settings import Settings
 from htcore.types import Assessment, Familiarity, Finding, QualityReport, StudyReceipt, Volume
 
@@ -77,6 +79,7 @@ def assess(
     regions: bool = True,
     progress: Progress | None = None,
     so_far: Listener | None = None,
+    stop: threading.Event | None = None,
     settings: Settings | None = None,
 ) -> Assessment:
     """Read, check, score and explain one study.
@@ -92,6 +95,10 @@ def assess(
     so_far : callable, optional
         Given the study without a risk once it is fit for scoring, and with its risk, without evidence, once the
         network is done. Whoever looks need not wait for the explanation.
+    stop : event, optional
+        Set by another thread, it ends the work at its next part: a file, a slice, a run of the network.
+    settings
+        Limits, among them ``deadline_s``.
 
     Returns
     -------
@@ -102,11 +109,26 @@ def assess(
     ------
     HtcoreError
         The source cannot be read, the model cannot be loaded, or the device is not there.
+    StoppedError, DeadlineError
+        The work was stopped, or took longer than it may.
     """
+    settings = settings or Settings.from_environment()
+    with limited(settings.deadline_s, stop):
+        return _assess(source, model_id, bundle, device, regions, _Clock(progress), so_far, settings)
+
+
+def _assess(
+    source: Source,
+    model_id: str | None,
+    bundle: Bundle | None,
+    device: str,
+    regions: bool,
+    clock: _Clock,
+    so_far: Listener | None,
+    settings: Settings,
+) -> Assessment:
     from htcore import dicom, quality
 
-    settings = settings or Settings.from_environment()
-    clock = _Clock(progress)
     clock.begin("reading")
     volume, receipt = dicom.read_study(source, settings)
     clock.begin("checking")
@@ -311,6 +333,7 @@ class _Clock:
     def begin(self, stage: str) -> None:
         """A stage begins, the one before ends."""
         self._close()
+        checkpoint()
         self._stage = stage
         if self._progress is not None:
             self._progress(stage, STAGES.index(stage) / len(STAGES))

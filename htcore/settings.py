@@ -27,6 +27,9 @@ class Settings:
         Unpacked over packed bytes; CT reaches 10, a file of zeros 1,000.
     max_zip_depth : int
         Archives inside archives: 2 reads a ZIP within a ZIP.
+    deadline_s : int
+        Seconds after which a study that is not scored yet is given up. A minute is slow; ten leave room for a busy
+        machine.
     models_dir : Path
         Folder of model bundles.
     default_model : str
@@ -40,13 +43,15 @@ class Settings:
     max_files: int = 20_000
     max_zip_ratio: int = 200
     max_zip_depth: int = 2
+    deadline_s: int = 600
     models_dir: Path = Path(__file__).resolve().parent.parent / "models"
     default_model: str = "ht-sim-v1"
     host: str = "127.0.0.1"
     port: int = 8501
 
     def __post_init__(self) -> None:
-        for name in ("max_upload_bytes", "max_volume_bytes", "max_files", "max_zip_ratio", "max_zip_depth"):
+        limits = ("max_upload_bytes", "max_volume_bytes", "max_files", "max_zip_ratio", "max_zip_depth", "deadline_s")
+        for name in limits:
             if getattr(self, name) < 1:
                 raise UsageError(f"HTCORE_{name.upper()} must be 1 or more")
         if not 0 <= self.port <= 65535:

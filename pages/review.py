@@ -11,7 +11,7 @@ from htcore.types import Assessment
 from htcore.ui import session
 from htcore.ui.covered import draw_covered, draw_switch
 from htcore.ui.downloads import draw_downloads
-from htcore.ui.intake import draw_intake, draw_problem, score_waiting
+from htcore.ui.intake import draw_intake, draw_problem
 from htcore.ui.result import draw_receipt, draw_result
 from htcore.ui.tab import remember_tab
 
@@ -21,13 +21,14 @@ def as_pdf(shown: Assessment) -> bytes:
     return report.write_report(shown, date.today())
 
 
-opened = session.assessment()
+session.refresh()
+opened, under_way = session.assessment(), session.job() is not None
 
 # The order is the same in every state: an upload that is under way outlives the end of the scoring before it.
 head, body = st.container(), st.empty()
 with head:
     # A refused scan has no result to hide; one that came while the screen is covered stays covered.
-    if session.waiting() is not None or (opened is not None and (opened.risk is not None or session.is_covered())):
+    if under_way or (opened is not None and (opened.risk is not None or session.is_covered())):
         draw_switch()
     elif opened is None:
         st.title("Review a scan")
@@ -36,20 +37,21 @@ with head:
             "the page is closed."
         )
 
-with st.expander("Open a study", expanded=opened is None, icon=":material/upload:"):
+with st.expander("Open a study", expanded=opened is None and not under_way, icon=":material/upload:"):
     draw_intake()
 
 remember_tab()
 
-# Emptied first: while a study is scored, nothing of the one before may stay on the screen.
-body.empty()
+if session.is_other_view():
+    # Else what was there stays until this run has drawn: nothing of another study, or of a hidden result, may.
+    body.empty()
 with body.container():
-    if opened is None:
+    if opened is None and not under_way:
         draw_problem()
-        score_waiting()
     elif session.is_covered():
         draw_covered()
     else:
         draw_result(opened)
+    if opened is not None and not under_way and not session.is_covered():
         draw_downloads(opened, as_pdf, serialise.prediction_bytes)
         draw_receipt(opened)

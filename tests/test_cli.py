@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -125,6 +127,15 @@ def test_a_damaged_model_is_told(models: Path, name: str) -> None:
     path.write_bytes(bytes(data))
     result = run("predict", EXAMPLE, "--json")
     assert result.exit_code == 3 and error_of(result)["code"] == "bundle_damaged"
+
+
+def test_a_study_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = chain([0.0], repeat(2.0))
+    monkeypatch.setattr("htcore.limits.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    result = run("predict", EXAMPLE, "--json", "--deadline", "2")
+    assert result.exit_code == 3 and error_of(result)["code"] == "deadline"
+    assert "2 seconds" in error_of(result)["message"]
+    assert run("predict", EXAMPLE, "--deadline", "0").exit_code == 2
 
 
 def test_an_unforeseen_failure_keeps_its_words_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import threading
+import weakref
+import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from htcore import services
-from htcore.errors import BundleError, CohortError, ReadError, RefusedError
+from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, RefusedError, StoppedError
+from htcore.explain.shapley import MirrorGame
 from htcore.settings import Settings
 from htcore.types import Assessment, Volume
 from tests.phantom import head_volume
@@ -70,6 +77,78 @@ def test_the_risk_is_told_before_the_explanation_begins(settings: Settings) -> N
     assert told.index(scored) < told.index("explaining")
     assert (read.risk, read.evidence, read.model) == (None, None, None)
     assert (scored.risk, scored.model, scored.evidence) == (opened.risk, opened.model, None)
+
+
+@pytest.mark.parametrize("last", services.STAGES)
+def test_after_a_stop_no_other_stage_begins(settings: Settings, last: str) -> None:
+    stop, begun = threading.Event(), list[str]()
+
+    def reached(stage: str, _: float) -> None:
+        begun.append(stage)
+        if stage == last:
+            stop.set()
+
+    with pytest.raises(StoppedError) as caught:
+        services.assess(EXAMPLES[2].path, settings=settings, progress=reached, stop=stop)
+    assert caught.value.code == "stopped" and begun[-1] == last
+
+
+def test_after_a_stop_no_other_file_is_opened(settings: Settings) -> None:
+    stop, opened = threading.Event(), list[str]()
+
+    class Watched(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0) -> int:
+            opened.append(self.name)
+            if len(set(opened)) == 3:
+                stop.set()
+            return super().seek(offset, whence)
+
+    files = []
+    with zipfile.ZipFile(EXAMPLES[2].path) as archive:
+        for name in archive.namelist():
+            files.append((name, Watched(archive.read(name))))
+            files[-1][1].name = name  # type: ignore[attr-defined]
+    with pytest.raises(StoppedError):
+        services.assess(files, settings=settings, stop=stop)
+    assert len(set(opened)) == 3 < len(files)
+
+
+def test_after_a_stop_the_network_does_not_run_again_and_the_study_is_freed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, seen = threading.Event(), list[weakref.ref[Volume]]()
+    batches: list[bool] = []
+    scan = MirrorGame.scan
+
+    def watched(game: MirrorGame, mask: np.ndarray) -> object:
+        batches.append(stop.is_set())
+        if len(batches) == 6:
+            stop.set()
+        return scan(game, mask)
+
+    monkeypatch.setattr(MirrorGame, "scan", watched)
+    with pytest.raises(StoppedError):
+        services.assess(
+            EXAMPLES[2].path, settings=settings, stop=stop, so_far=lambda known: seen.append(weakref.ref(known.volume))
+        )
+    # Two of the second batch of four were made when the stop came: the batch is finished, no third one begins.
+    assert batches == [False] * 6 + [True] * 2
+    gc.collect()
+    assert len(seen) == 2 and seen[0]() is None
+
+
+def test_what_takes_longer_than_it_may_is_given_up(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    begun: list[str] = []
+    monkeypatch.setattr("htcore.limits.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def reached(stage: str, _: float) -> None:
+        begun.append(stage)
+        now[0] += 2.0
+
+    with pytest.raises(DeadlineError, match="5 seconds"):
+        services.assess(EXAMPLES[2].path, settings=replace(settings, deadline_s=5), progress=reached)
+    assert begun == ["reading", "checking", "preparing"]
 
 
 def test_streams_and_the_path_give_the_same_risk(settings: Settings) -> None:

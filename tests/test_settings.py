@@ -21,7 +21,10 @@ def test_the_environment_wins() -> None:
     assert (settings.port, settings.models_dir, settings.host) == (9000, Path("elsewhere"), "0.0.0.0")
 
 
-@pytest.mark.parametrize("environment", [{"HTCORE_PORT": "http"}, {"HTCORE_PORT": "70000"}, {"HTCORE_MAX_FILES": "0"}])
+@pytest.mark.parametrize(
+    "environment",
+    [{"HTCORE_PORT": "http"}, {"HTCORE_PORT": "70000"}, {"HTCORE_MAX_FILES": "0"}, {"HTCORE_DEADLINE_S": "0"}],
+)
 def test_impossible_values(environment: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=next(iter(environment))):
         Settings.from_environment(environment)

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 
 from htcore.errors import ReadError
+from htcore.limits import checkpoint
 
 GZIP_MAGIC = b"\x1f\x8b"
 DAMAGED = "The ZIP is damaged: copy or export it again."
@@ -63,6 +64,7 @@ def gunzip(content: bytes, limit: int) -> tuple[bytes, bool]:
     while room > 0 and bytes(view[at : at + 2]) == GZIP_MAGIC:
         unpacker = zlib.decompressobj(wbits=31)
         while not unpacker.eof and room > 0:
+            checkpoint()
             piece = view[at : at + _PIECE]
             try:
                 part = unpacker.decompress(piece, room)

@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal, cast
 
 from htcore.dicom.archive import DAMAGED, GZIP_MAGIC, ZIP_ERRORS, gunzip, is_link, open_zip
 from htcore.errors import ReadError
+from htcore.limits import checkpoint
 from htcore.settings import Settings
 
 Source = Path | str | BinaryIO | Sequence[Path] | Sequence[str] | Sequence[tuple[str, BinaryIO]]
@@ -143,6 +144,7 @@ def _open_folder(path: Path, found: Found) -> Iterator[BinaryIO]:
 
 def _take(stream: BinaryIO, size: int | None, found: Found, settings: Settings, packed: _Packed) -> None:
     """Sort one file into ``found``. ``size`` is known for members of archives, where seeking would unpack them."""
+    checkpoint()
     found.n_files += 1
     if found.n_files > settings.max_files:
         message = f"There are more than {settings.max_files} files: choose the folder of one study."

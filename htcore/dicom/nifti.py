@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from htcore.dicom.geometry import thickness_of
 from htcore.errors import ReadError
+from htcore.limits import checkpoint
 from htcore.settings import Settings
 from htcore.types import FloatArray, Volume
 
@@ -77,6 +78,7 @@ def _hounsfield(stored: NDArray[Any], image: nibabel.Nifti1Image) -> NDArray[np.
     out = np.empty(stored.shape, dtype=np.int16, order="F")
     # Plane by plane: float64 of a whole volume is four times its size.
     for k in range(stored.shape[2]):
+        checkpoint()
         with np.errstate(all="ignore"):
             values = stored[..., k].astype(np.float64) * slope + intercept
         if not np.isfinite(values).all():

@@ -17,6 +17,7 @@ from htcore.dicom.planes import Plane
 from htcore.dicom.series import Series, choose, contrast_of, group, reason, records
 from htcore.dicom.threads import each
 from htcore.errors import ReadError
+from htcore.limits import checkpoint
 from htcore.settings import Settings
 from htcore.types import LeftOut, SeriesRecord, StudyReceipt, Volume
 
@@ -64,6 +65,7 @@ def _parse(found: Found, settings: Settings) -> list[Instance]:
     out: list[Instance] = []
     room = settings.max_upload_bytes
     while found.dicom:
+        checkpoint()
         content = found.dicom.pop()
         try:
             out.append(parse(content, min(room, settings.max_zip_ratio * len(content))))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from htcore.limits import current
+
 _Result = TypeVar("_Result")
 # More threads than this wait for memory.
 _MAX_THREADS = 8
@@ -15,12 +17,21 @@ _RUNS = 4
 
 
 def each(function: Callable[[int], _Result], count: int) -> list[_Result]:
-    """``[function(0), …, function(count - 1)]``; the first exception in that order is raised."""
+    """``[function(0), …, function(count - 1)]``; the first exception in that order is raised.
+
+    The caller's limit is asked before each.
+    """
     threads = min(os.cpu_count() or 1, _MAX_THREADS)
     size = max(1, -(-count // (threads * _RUNS)))
 
+    check = current()
+
     def run(start: int) -> list[_Result]:
-        return [function(k) for k in range(start, min(start + size, count))]
+        out = []
+        for k in range(start, min(start + size, count)):
+            check()
+            out.append(function(k))
+        return out
 
     with ThreadPoolExecutor(threads) as pool:
         return [result for part in pool.map(run, range(0, count, size)) for result in part]

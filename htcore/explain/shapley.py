@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from htcore.bundle import Calibration
 from htcore.explain.regions import REGIONS, region_labels
+from htcore.limits import checkpoint
 from htcore.transforms.channels import CHANNELS
 from htcore.types import FloatArray, ModelInput, RegionContribution
 
@@ -169,6 +170,7 @@ class MirrorGame:
         size = _BATCH.get(self.own.device.type, _BATCH_ELSEWHERE)
         with torch.inference_mode():
             for start in range(0, len(masks), size):
+                checkpoint()
                 batch = torch.stack([self.scan(mask) for mask in masks[start : start + size]])
                 both = torch.cat([batch, batch.flip(-1)])
                 logits = [network(both).logit.double().cpu().numpy() for network in self.networks]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from htcore.bundle import Bundle
 from htcore.errors import BundleError
+from htcore.limits import checkpoint
 from htcore.networks import LesionGatedResNet
 from htcore.types import Finding, ModelInput
 
@@ -74,7 +75,10 @@ def run_networks(networks: Sequence[LesionGatedResNet], model_input: ModelInput)
     Logit, bias and contributions are means over the networks, so that they still add up; so is the lesion's
     probability.
     """
-    results = [_run(network, model_input) for network in networks]
+    results = []
+    for network in networks:
+        checkpoint()
+        results.append(_run(network, model_input))
     if len(results) == 1:
         return results[0]
     return NetworkResult(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from htcore.dicom.series import is_sharp
+from htcore.limits import checkpoint
 from htcore.quality.blood import acute_blood
 from htcore.quality.content import content
 from htcore.quality.contrast import contrast_suspected
@@ -43,11 +44,14 @@ def _seen(volume: Volume, receipt: StudyReceipt) -> Iterator[Finding]:
         # Values that are no HU, or a body that is no head, cannot be asked about blood.
         return
     inner = around_brain(head)
+    checkpoint()
     # A sharp kernel that the file declares explains its noise.
     yield from noise(volume, inner, told=is_sharp(receipt.kernel or ""))
     yield from metal(volume, inner)
     frame = locate(inner, leave_out=streaked_slices(volume, inner))
+    checkpoint()
     yield from contrast_suspected(inner, frame)
+    checkpoint()
     yield from acute_blood(inner, frame)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from htcore.brain import brain_mask
+from htcore.limits import checkpoint
 from htcore.quality import thresholds as at
 from htcore.types import FloatArray, Volume
 
@@ -85,6 +86,7 @@ def measure(volume: Volume) -> Head:
     groups = _groups(volume.positions_mm)
     hu = np.empty((len(groups), down, across), dtype=np.float32)
     for index, group in enumerate(groups):
+        checkpoint()
         image = volume.hu[group].mean(axis=0, dtype=np.float32)
         hu[index] = _resampled(image, origins[group].mean(axis=0)[:2] - low, steps[:, :2], pixel_mm, (across, down))
     z = np.array([volume.positions_mm[group].mean() for group in groups])

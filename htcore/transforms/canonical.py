@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from htcore.brain import brain_mask
 from htcore.errors import RefusedError
+from htcore.limits import checkpoint
 from htcore.transforms.channels import make_channels, normalise
 from htcore.transforms.sampling import AIR_HU, SliceStack, stack_from
 from htcore.transforms.symmetry import MidsagittalPlane, find_midsagittal
@@ -34,6 +35,7 @@ def prepare(volume: Volume) -> ModelInput:
     """
     scanned = np.maximum(volume.hu, np.int16(AIR_HU))  # padding must not pull its neighbours down
     stack = stack_from(scanned, volume, pixel_mm=2.0, slice_mm=2.5)
+    checkpoint()
     hu, origin = _scanner_grid(stack)
     brain = brain_mask(hu, _COARSE_MM)
     brain_ml = float(brain.sum()) * _COARSE_MM**3 / 1000.0
@@ -43,8 +45,10 @@ def prepare(volume: Volume) -> ModelInput:
             "choose a plain head CT that covers the brain.",
             code="no_brain",
         )
+    checkpoint()
     plane = find_midsagittal(hu, brain, origin, _COARSE_MM)
     grid = _canonical_grid(plane, brain, origin)
+    checkpoint()
     fine = _sample_grid(stack, grid)
     fine_brain = _carry_mask(brain, origin, grid) & (fine < _NOT_TISSUE_HU)
     normalised, shift = normalise(fine, fine_brain)

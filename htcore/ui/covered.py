@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from htcore.ui import session
+from htcore.ui.progress import draw_progress
 from htcore.ui.viewer import draw_viewer
 
 # Beside the notice at the top, where it costs the slices no height.
@@ -33,4 +34,6 @@ def draw_covered() -> None:
         with slices:
             draw_viewer(served, key="viewer", slices_only=True)
     with words:
+        if session.job() is not None:
+            draw_progress()
         st.info("The result is hidden.", icon=":material/visibility_off:")

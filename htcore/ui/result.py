@@ -8,6 +8,7 @@ from htcore.types import Assessment, StudyReceipt
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
 from htcore.ui.patient import draw_clinical, draw_nearest
+from htcore.ui.progress import draw_progress
 from htcore.ui.reasons import draw_reasons
 from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
 from htcore.ui.viewer import draw_viewer
@@ -16,17 +17,28 @@ from htcore.ui.words import finding_sentence, plain
 _ICONS = {"info": ":material/info:", "warn": ":material/warning:", "refuse": ":material/block:"}
 
 
-def draw_result(opened: Assessment) -> None:
-    """Draw everything known about the open study."""
+def draw_result(opened: Assessment | None) -> None:
+    """Draw everything known about the open study; more is drawn in the same places while more becomes known."""
     slices, reading = st.columns([3, 2], gap="large")
+    under_way = session.job() is not None
     with slices:
         served = session.served_study()
         if served is not None:
             draw_viewer(served, key="viewer")
-        draw_reasons(opened)
+        if opened is not None:
+            draw_reasons(opened)
     with reading:
-        st.button("Clear this study", icon=":material/close:", on_click=session.clear)
+        # One place for both: what stands below stays where it is.
+        with st.container(key="study-head"):
+            if under_way:
+                draw_progress()
+            else:
+                st.button("Clear this study", icon=":material/close:", on_click=session.clear)
+        if opened is None:
+            return
         draw_risk(opened)
+        if under_way and opened.risk is not None:
+            st.caption("The maps and the reasons follow.")
         shown = at_chosen_prevalence(opened)
         bundle = bundle_of(opened)
         if shown.risk is not None and bundle is not None:

@@ -5,28 +5,26 @@ Patient data lives in the session's state and nowhere else: when the session end
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from htcore import services
 from htcore.settings import Settings
 from htcore.types import Assessment
+from htcore.ui.job import Job, Source
 from htcore.ui.server import ServedStudy, publish, reclaim
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
 
-Source = Sequence[tuple[str, Any]] | Path
-"""What ``services.assess`` reads: uploaded files by name, or a path on the server."""
-
 _ASSESSMENT = "htcore.assessment"
 _SERVED = "htcore.served"
 _PROBLEM = "htcore.problem"
 _UPLOADS = "htcore.uploads"
-_WAITING = "htcore.waiting"
+_JOB = "htcore.job"
+_CANCELLED = "htcore.cancelled"
+_DRAWN = "htcore.drawn"
 _MODEL = "htcore.model"
 _COVERED = "htcore.covered"
 PREVALENCE = "htcore.prevalence"
@@ -70,9 +68,31 @@ def _fingerprint(model_id: str) -> tuple[tuple[str, int, int], ...]:
     return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
+def refresh() -> None:
+    """Take over what came up of the study under way: once a run, so that one run shows one state of it."""
+    running = job()
+    if running is None:
+        return
+    done = running.done
+    known = running.look()
+    if done and running.problem is not None:
+        _forget()
+        st.session_state[_PROBLEM] = running.problem
+        return
+    if done:
+        del st.session_state[_JOB]
+    if known is not None:
+        st.session_state[_ASSESSMENT] = known
+
+
 def assessment() -> Assessment | None:
-    """The study that this session has open."""
+    """What is known of the study that this session has open; more follows while there is a `job`."""
     return st.session_state.get(_ASSESSMENT)
+
+
+def job() -> Job | None:
+    """The study under way."""
+    return st.session_state.get(_JOB)
 
 
 def served_study() -> ServedStudy | None:
@@ -84,15 +104,9 @@ def served_study() -> ServedStudy | None:
     if served is None or served.expired:
         served = publish(opened, served.opening if served else None)
         st.session_state[_SERVED] = served
+    served.assessment = opened
     served.covered = is_covered()
     served.renew()
-    return served
-
-
-def serve_early(opened: Assessment) -> ServedStudy:
-    """Let the viewer fetch what is known so far of the study in line."""
-    served = publish(opened)
-    st.session_state[_SERVED] = served
     return served
 
 
@@ -140,44 +154,46 @@ def problem() -> str | None:
 
 
 def take(source: Source) -> None:
-    """Put ``source`` in line for scoring, alone: what was open, in line or wrong before is forgotten.
+    """Begin to score ``source``, alone: what was open, under way or wrong before is forgotten.
 
     The uploaders start anew, so that the next input never joins this one's files.
     """
     clear()
-    st.session_state[_WAITING] = source
+    st.session_state[_JOB] = Job(source, current_model())
 
 
-def waiting() -> Source | None:
-    """What was taken and is not scored yet."""
-    return st.session_state.get(_WAITING)
+def cancel() -> None:
+    """Stop the study under way, and remember that it was the user who did."""
+    clear()
+    st.session_state[_CANCELLED] = True
 
 
-def keep(opened: Assessment) -> None:
-    """Open the study that was in line; its viewer goes on at the place that was looked at early."""
-    early: ServedStudy | None = st.session_state.get(_SERVED)
-    _forget()
-    st.session_state[_ASSESSMENT] = opened
-    if early is not None:
-        st.session_state[_SERVED] = publish(opened, early.opening)
+def was_cancelled() -> bool:
+    """Whether the last input was cancelled, until the next one."""
+    return _CANCELLED in st.session_state
 
 
-def keep_problem(sentence: str) -> None:
-    """Show ``sentence`` instead of the study that was in line."""
-    _forget()
-    st.session_state[_PROBLEM] = sentence
+def is_other_view() -> bool:
+    """Whether this run draws another study than the last one did, or hides or shows its result."""
+    now = (upload_generation(), is_covered())
+    before = st.session_state.get(_DRAWN)
+    st.session_state[_DRAWN] = now
+    return before != now
 
 
 def clear() -> None:
-    """Forget the open study, its token, the input in line, the uploaded bytes and the last error."""
+    """Forget the open study, its token, the study under way, the uploaded bytes and the last error."""
     _forget()
     st.session_state[_UPLOADS] = upload_generation() + 1
 
 
 def _forget() -> None:
     st.session_state[_USED] = True
+    running = job()
+    if running is not None:
+        running.cancel()
     # The uploaders stay: they may hold the next input by now.
-    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _WAITING):
+    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _JOB, _CANCELLED):
         st.session_state.pop(key, None)
 
 

@@ -77,6 +77,7 @@ def test_an_unreadable_file_dropped_meanwhile_does_not_join_the_first(started: P
 
 
 def test_an_example_clicked_while_a_study_is_scored_wins(started: Page) -> None:
+    started.get_by_text("Open a study").click()
     started.get_by_role("button", name="simulated").first.click()
     started.get_by_text(SIMULATED).wait_for(timeout=SCORE_MS)
     started.wait_for_selector(OPENED)
@@ -101,7 +102,41 @@ def test_cancel_leaves_an_empty_page(started: Page) -> None:
     started.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached")
     started.wait_for_timeout(3000)
     assert started.locator(".viewer").count() == 0
-    assert started.get_by_test_id("stAlert").count() == 0
+    assert started.get_by_test_id("stAlert").all_inner_texts() == ["Cancelled. Nothing of that scan was kept."]
+
+
+def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address: str, example: Path) -> None:
+    fetched: list[str] = []
+    page.on("request", lambda sent: fetched.append(sent.url.rsplit("/", 1)[1]) if "/study/" in sent.url else None)
+    page.goto(address)
+    drop(page, [example])
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    page.locator(".viewer .stage").focus()
+    for key in ("Home", "ArrowDown", "2", "+"):
+        page.keyboard.press(key)
+    before = page.locator(".viewer .position").inner_text()
+    page.get_by_text("The maps and the reasons follow.").wait_for(timeout=SCORE_MS)
+    page.get_by_role("button", name="Hide the result").click()
+    page.get_by_text("The result is hidden.").wait_for()
+    page.get_by_role("button", name="Show the result").click()
+    page.wait_for_selector(OPENED)
+    page.get_by_text("The maps and the reasons follow.").wait_for()
+    fetched.clear()
+    page.evaluate(
+        """() => {
+          window.canvas = document.querySelector(".viewer .stage canvas");
+          window.blank = false;
+          const look = () => {
+            window.blank ||= !window.canvas.isConnected || !document.querySelector(".viewer[data-ready=true]");
+            requestAnimationFrame(look);
+          };
+          look();
+        }"""
+    )
+    page.locator(".viewer button:not([disabled])", has_text="Lesion map").wait_for(timeout=SCORE_MS)
+    assert page.locator(".viewer .position").inner_text().startswith(before.split(" · evidence")[0])
+    assert not page.evaluate("window.blank")
+    assert fetched == ["class", "lesion"]
 
 
 def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, address: str, example: Path) -> None:

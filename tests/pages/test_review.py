@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +11,6 @@ from typing import Any
 import pandas as pd
 import pytest
 from scipy.special import expit
-from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from htcore import services
@@ -18,6 +19,7 @@ from htcore.errors import ReadError
 from htcore.inference.clinical import ClinicalModel
 from htcore.types import Assessment, Familiarity, ModelIdentity, NearCase, RegionContribution
 from htcore.ui import session
+from htcore.ui.job import Job
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.ui.opened import refused, scored
 
@@ -36,9 +38,7 @@ def assessing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Assessment]) ->
     """Let ``act`` answer for ``services.assess``; returns the sources it was given."""
     sources: list[Any] = []
 
-    def assess(
-        source: Any, *, model_id: str | None = None, device: str = "auto", progress: Any = None, so_far: Any = None
-    ) -> Assessment:
+    def assess(source: Any, *, model_id: str | None, progress: Any, so_far: Any, stop: threading.Event) -> Assessment:
         sources.append(source)
         for stage, fraction in (("reading", 0.0), ("network", 0.5)):
             progress(stage, fraction)
@@ -81,9 +81,59 @@ def texts(page: AppTest) -> str:
 
 
 def upload(page: AppTest) -> AppTest:
+    """Give the page a file, and wait until it is assessed."""
     page.run()
     page.file_uploader[0].set_value([UPLOAD])
-    return page.run()
+    return finished(page.run())
+
+
+def finished(page: AppTest) -> AppTest:
+    """The page once nothing is under way: the browser would ask for it by itself."""
+    for _ in range(100):
+        if "htcore.job" not in page.session_state:
+            return page
+        page.session_state["htcore.job"].wait(0.2)
+        page.run()
+    raise AssertionError("the study is still under way")
+
+
+class Held:
+    """A stand-in for ``services.assess`` that stops where a test wants it to: after the risk, before the maps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sources: list[Any] = []
+        self.stops: list[threading.Event] = []
+        self.early, self.go = threading.Event(), threading.Event()
+        monkeypatch.setattr(services, "assess", self.assess)
+
+    def assess(
+        self, source: Any, *, model_id: str | None, progress: Any, so_far: Any, stop: threading.Event
+    ) -> Assessment:
+        """Tell the risk, wait until ``go`` is set, and answer with all of it."""
+        self.sources.append(source)
+        self.stops.append(stop)
+        progress("network", 0.6)
+        so_far(replace(scored(), risk=None, evidence=None, model=None))
+        so_far(replace(scored(), evidence=None, timing_ms={}))
+        progress("explaining", 0.8)
+        self.early.set()
+        assert self.go.wait(20)
+        return scored()
+
+    def open(self, page: AppTest) -> AppTest:
+        """Upload a file, and draw the page with the risk known and no maps."""
+        page.run()
+        page.file_uploader[0].set_value([UPLOAD])
+        page.run()
+        assert self.early.wait(20)
+        return page.run()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    stand_in = Held(monkeypatch)
+    yield stand_in
+    stand_in.go.set()
 
 
 def press(page: AppTest, label: str) -> None:
@@ -154,7 +204,7 @@ def test_each_input_is_a_source_of_its_own(page: AppTest, monkeypatch: pytest.Mo
     sources = assessing(monkeypatch, scored)
     upload(page)
     page.file_uploader[0].set_value([("other.dcm", b"other", "application/dicom")])
-    page.run()
+    finished(page.run())
     assert [[name for name, _ in source] for source in sources] == [["scan.dcm"], ["other.dcm"]]
 
 
@@ -164,19 +214,9 @@ def test_an_example_clicked_is_scored(page: AppTest, monkeypatch: pytest.MonkeyP
     sources = assessing(monkeypatch, scored)
     page.run()
     next(button for button in page.button if button.key == "example-one").click()
-    page.run()
+    finished(page.run())
     assert sources == [path]
     assert "about 62" in texts(page)
-
-
-def test_input_whose_scoring_was_interrupted_is_scored_on_return(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sources = assessing(monkeypatch, scored)
-    page.session_state["htcore.waiting"] = [("scan.dcm", None)]
-    page.run()
-    assert sources == [[("scan.dcm", None)]]
-    assert "htcore.waiting" not in page.session_state
 
 
 def test_nothing_of_the_last_study_is_left_where_the_next_fails(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,37 +318,91 @@ def test_without_regions_no_waterfall_is_drawn(page: AppTest, monkeypatch: pytes
     assert not page.exception and len(page.get("plotly_chart")) == with_regions - 1
 
 
-def test_the_risk_is_drawn_before_the_reasons_are_found(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def explain_for_ever(source: Any, *, so_far: Any, **rest: Any) -> Assessment:
-        opened = scored()
-        so_far(replace(opened, risk=None, evidence=None, model=None))
-        so_far(replace(opened, evidence=None))
-        raise StopException
-
-    monkeypatch.setattr(services, "assess", explain_for_ever)
-    upload(page)
+def test_the_risk_is_drawn_before_the_reasons_are_found(page: AppTest, held: Held) -> None:
+    held.open(page)
     assert not page.exception
     shown = texts(page)
     assert "about 62 go on to bleed" in shown and RESEARCH_NOTICE in shown
     assert "The maps and the reasons follow." in shown and "acute infarct" not in shown
+    assert page.status[0].label.startswith("Finding the reasons · 80%") and not page.get("download_button")
+    held.go.set()
+    finished(page)
+    assert "acute infarct" in texts(page) and "follow." not in texts(page) and not page.status
+
+
+def test_cancel_stops_the_work_and_says_so(page: AppTest, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    held.open(page)
     press(page, "Cancel")
     page.run()
-    assert "about 62" not in texts(page)
-    assert "htcore.served" not in page.session_state
-
-
-def test_nothing_is_drawn_early_while_the_result_is_hidden(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    early: list[bool] = []
-
-    def explain_for_ever(source: Any, *, so_far: Any, **rest: Any) -> Assessment:
-        so_far(replace(scored(), evidence=None))
-        early.append(True)
-        raise StopException
-
-    monkeypatch.setattr(services, "assess", explain_for_ever)
-    page.session_state["htcore.covered"] = True
+    assert held.stops[0].is_set()
+    assert page.title[0].value == "Review a scan" and "about 62" not in texts(page)
+    assert page.info[0].value == "Cancelled. Nothing of that scan was kept."
+    for key in ("job", "assessment", "served", "problem"):
+        assert f"htcore.{key}" not in page.session_state
+    assessing(monkeypatch, scored)
     upload(page)
-    assert early and "about 62" not in texts(page) and not page.get("plotly_chart")
+    assert not page.info and "about 62" in texts(page)
+
+
+def test_neither_hiding_nor_a_prevalence_nor_another_page_begins_the_work_again(
+    page: AppTest, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_bundle(monkeypatch)
+    held.open(page)
+    press(page, "Hide the result")
+    page.run()
+    assert not page.exception and "about 62" not in texts(page) and page.info[0].value == "The result is hidden."
+    page.run()  # as after another page: the script begins anew with the same session
+    press(page, "Show the result")
+    page.run()
+    page.get("button_group")[0].set_value("unselected").run()
+    assert "where 27 of 100 bleed in all" in texts(page) and "The maps and the reasons follow." in texts(page)
+    assert len(held.sources) == 1 and not held.stops[0].is_set()
+    held.go.set()
+    finished(page)
+    assert len(held.sources) == 1 and "acute infarct" in texts(page) and "where 27 of 100" in texts(page)
+
+
+def test_a_result_that_came_while_nobody_looked_is_there_on_return(page: AppTest, held: Held) -> None:
+    held.open(page)
+    held.go.set()
+    assert page.session_state["htcore.job"].wait(20)
+    page.run()
+    assert len(held.sources) == 1 and "acute infarct" in texts(page) and "htcore.job" not in page.session_state
+
+
+def test_a_drop_meanwhile_replaces_what_is_under_way(page: AppTest, held: Held) -> None:
+    held.open(page)
+    page.file_uploader[0].set_value([("picture.png", b"no scan", "image/png")])
+    page.run()
+    assert [[name for name, _ in source] for source in held.sources] == [["scan.dcm"], ["picture.png"]]
+    assert [stop.is_set() for stop in held.stops] == [True, False]
+    assert all(not uploader.value for uploader in page.file_uploader)
+
+
+def test_the_last_error_is_gone_while_the_next_input_is_read(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, fail_with(ReadError("No image was found: export the series again.")))
+    upload(page)
+    assert page.error
+    stand_in = Held(monkeypatch)
+    page.file_uploader[0].set_value([UPLOAD])
+    page.run()
+    assert page.status and not page.error
+    stand_in.go.set()
+
+
+def test_nothing_of_the_result_is_drawn_early_while_it_is_hidden(page: AppTest, held: Held) -> None:
+    page.session_state["htcore.covered"] = True
+    held.open(page)
+    assert page.status and "about 62" not in texts(page) and not page.get("plotly_chart")
+
+
+def test_a_study_of_a_session_that_ended_is_stopped(held: Held) -> None:
+    job = Job([("scan.dcm", None)], "test-model")
+    assert held.early.wait(20)
+    del job
+    gc.collect()
+    assert held.stops[0].is_set()
 
 
 def test_a_refused_scan_has_nothing_to_hide_or_to_take_along(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,8 @@ def draw_viewer(served: ServedStudy, key: str, slices_only: bool = False) -> Non
     """
     shown = replace(served.assessment, risk=None, evidence=None) if slices_only else served.assessment
     where = {"url": served.url, "opening": served.opening, "scripts": folder_url()}
-    _component()(key=key, data={**where, **describe(shown)})
+    follow = not slices_only and shown.evidence is None and shown.quality.verdict != "refuse"
+    _component()(key=key, data={**where, **describe(shown), "maps_follow": follow})
 
 
 @cache

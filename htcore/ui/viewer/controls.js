@@ -45,7 +45,7 @@ function helpTable() {
 }
 
 export class Controls {
-  constructor(root, hasMaps, acts) {
+  constructor(root, acts) {
     this.windows = WINDOWS.map(({ name, width, centre }, i) => button(name, () => acts.preset(i), {
       title: `width ${width}, level ${centre} HU (key ${i + 1}); drag with the right button for any other`,
     }));
@@ -53,8 +53,8 @@ export class Controls {
     this.setMapsReady(false);
     this.opacity = element("input", "", { type: "range", min: 10, max: 100, title: "Opacity", "aria-label": "Overlay opacity" });
     this.opacity.addEventListener("input", () => acts.opacity(this.opacity.value / 100));
-    const bar = element("div", "bar", {}, group("Window", ...this.windows));
-    if (hasMaps) bar.append(group("Overlay", "Overlay", ...this.overlays, this.opacity));
+    this.choice = group("Overlay", "Overlay", ...this.overlays, this.opacity);
+    const bar = element("div", "bar", {}, group("Window", ...this.windows), this.choice);
 
     this.beside = iconButton("beside", "Side by side", "plain CT beside the overlay", acts.beside);
     this.reset = iconButton("reset", "Reset", "whole picture, named window: key 0 or double-click", acts.reset);
@@ -80,8 +80,6 @@ export class Controls {
       acts.share((event.clientX - box.left) / box.width);
     });
     this.caption = element("div", "caption");
-    this.scale.hidden = this.strip.hidden = !hasMaps;
-    this.hasMaps = hasMaps;
     // Made anew for each viewer, so that no listener of a former one stays.
     this.frame = element("div", "frame", {}, bar, element("div", "row", {}, this.stage, this.scale),
       element("div", "readout", {}, this.position, this.pointer), this.strip, this.caption);
@@ -90,6 +88,12 @@ export class Controls {
 
   toggleHelp() {
     this.help.hidden = !this.help.hidden;
+  }
+
+  // The maps' room is kept free while they are still to come: the picture does not move for them.
+  setMaps(study) {
+    this.hasMaps = Boolean(study.scale);
+    this.choice.hidden = this.scale.hidden = this.strip.hidden = !this.hasMaps && !study.maps_follow;
   }
 
   setMapsReady(ready) {

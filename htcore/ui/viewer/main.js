@@ -1,4 +1,5 @@
-// Streamlit calls `mount` on each rerun: the same study keeps its viewer, unless its maps come or go.
+// Streamlit calls `mount` on each rerun: the same study keeps its viewer, which takes the maps in as they come.
+// Where they go, because the result is hidden, nothing of the former viewer stays.
 
 import { Viewer } from "./viewer.js";
 
@@ -7,7 +8,9 @@ const viewers = new WeakMap();
 export function mount({ data, parentElement }) {
   const root = parentElement.querySelector(".viewer");
   let viewer = viewers.get(root);
-  if (viewer?.study.url !== data.url || Boolean(viewer.study.scale) !== Boolean(data.scale)) {
+  const same = viewer?.study.url === data.url;
+  if (same && (data.scale || !viewer.study.scale)) viewer.learn(data);
+  else {
     viewer?.keep();
     viewer = new Viewer(root, data);
     viewers.set(root, viewer);

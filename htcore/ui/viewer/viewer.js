@@ -18,12 +18,15 @@ export class Viewer {
   constructor(root, study) {
     const [slices, rows, columns] = study.shape;
     const [rowMm, columnMm] = study.pixel_mm;
-    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null, moved: false });
+    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null });
     this.image = { rows, columns, rowMm, columnMm };
-    this.view = keptView(study.opening, newView(study.start), slices);
+    const first = newView(study.start);
+    this.view = keptView(study.opening, first, slices);
+    this.moved = this.view !== first;
     this.painter = new Painter(this.image, study.map_step);
     const acts = this.acts();
-    this.controls = new Controls(root, Boolean(study.scale), acts);
+    this.controls = new Controls(root, acts);
+    this.controls.setMaps(study);
     listen(this.controls.frame, this.controls.stage, slices, acts);
     this.resize();
     this.load();
@@ -59,14 +62,34 @@ export class Viewer {
       this.volume = await fetchVolume(this.study.url);
       this.controls.message.textContent = "";
       this.draw();
-      if (!this.study.scale) return;
+    } catch {
+      this.controls.message.textContent = "The slices could not be fetched: reload the page and open the study again.";
+      return;
+    }
+    await this.loadMaps();
+  }
+
+  async loadMaps() {
+    if (!this.study.scale) return;
+    try {
       for (const kind of ["class", "lesion"]) this.maps[kind] = await fetchMap(this.study.url, kind);
       this.controls.setMapsReady(true);
       this.draw();
     } catch {
-      if (this.volume) this.controls.caption.textContent = "The maps could not be fetched: open the study again.";
-      else this.controls.message.textContent = "The slices could not be fetched: reload the page and open the study again.";
+      this.controls.caption.textContent = "The maps could not be fetched: open the study again.";
     }
+  }
+
+  // More is known of the same study: its maps come. Slices, place, window and zoom stay.
+  learn(study) {
+    const came = Boolean(study.scale) && !this.study.scale;
+    this.study = study;
+    if (!came) return;
+    this.controls.setMaps(study);
+    // A place that nobody chose is none: now the most telling slice is known.
+    if (!this.moved) this.view = atSlice(this.view, study.start, this.slices);
+    this.resize();
+    if (this.volume) this.loadMaps();
   }
 
   change(view) {
@@ -171,7 +194,6 @@ export class Viewer {
     return pointerText(hu, this.view.overlay, map[(this.view.index * size.rows + row) * size.columns + column]);
   }
 
-  // A place that nobody chose is none: the maps, when they come, show the most telling slice.
   keep() {
     if (this.moved) keepView(this.study.opening, this.view);
   }

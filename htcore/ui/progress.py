@@ -1,0 +1,37 @@
+"""How far the study under way is, and the button that stops it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import streamlit as st
+
+from htcore.ui import session
+from htcore.ui.words import STAGES, plain
+
+_EVERY_S = 0.25
+
+
+def draw_progress() -> None:
+    """Draw the button and the stages. The page runs again by itself whenever more of the study is known."""
+    st.button("Cancel", icon=":material/close:", on_click=session.cancel)
+    _watch()
+
+
+@st.fragment(run_every=_EVERY_S)
+def _watch() -> None:
+    job = session.job()
+    if job is None or job.news:
+        st.rerun()
+    stages = job.stages
+    label = "Starting…"
+    if stages:
+        label = f"{_words(stages[-1][0])} · {job.fraction:.0%} · {stages[0][1]:.1f} s"
+    # Closed: the risk, once it is drawn below, stays within a small screen.
+    with st.status(label, expanded=False):
+        for (stage, since), (_, next_since) in pairwise(stages):
+            st.write(f"{_words(stage)}: {since - next_since:.1f} s")
+
+
+def _words(stage: str) -> str:
+    return STAGES.get(stage, plain(stage))
