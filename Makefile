@@ -1,4 +1,4 @@
-# make demo: the dashboard with an example study. make test: every check. Both make their own environment.
+# make demo: the dashboard with an example study open. make test: every check. Both make their own environment.
 PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test lint types unit format bench clean
 
 demo: $(VENV)/.run
-	@$(RUN) -m htcore serve
+	@$(RUN) -m htcore serve --example large-left-infarct
 
 test: lint types unit
 

@@ -369,15 +369,23 @@ def card(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; this machine alone by default.")] = None,
     port: Annotated[int | None, typer.Option()] = None,
+    example: Annotated[str | None, typer.Option(help="Example study that a new tab opens with.")] = None,
 ) -> None:
     """Start the dashboard."""
+    from htcore import services
+
     with _errors(False):
         settings = Settings.from_environment()
+        examples = [study.id for study in services.example_studies()]
+        if example is not None and example not in examples:
+            raise UsageError(f"There is no example study of that name: {', '.join(examples) or 'none is installed'}.")
         address, number = host or settings.host, settings.port if port is None else port
         _check_free(address, number)
         typer.echo(f"Dashboard at http://{address}:{number} (stop it with Ctrl+C). {_NOTICE}", err=True)
         os.chdir(Path(__file__).resolve().parent.parent)
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+        if example is not None:
+            os.environ["HTCORE_EXAMPLE"] = example
         # This process becomes the server: whoever stops it stops the server, and no child is left behind.
         os.execv(sys.executable, [*command, "--server.address", address, "--server.port", str(number)])
 

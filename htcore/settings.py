@@ -34,6 +34,8 @@ class Settings:
         Folder of model bundles.
     default_model : str
         Bundle used when none is named.
+    example : str
+        Example study that a new tab opens with; none by default.
     host, port
         Where the dashboard listens; the default answers this machine only.
     """
@@ -46,6 +48,7 @@ class Settings:
     deadline_s: int = 600
     models_dir: Path = Path(__file__).resolve().parent.parent / "models"
     default_model: str = "ht-sim-v1"
+    example: str = ""
     host: str = "127.0.0.1"
     port: int = 8501
 

@@ -219,6 +219,11 @@ def test_serve_refuses_an_address_of_another_machine() -> None:
     assert result.exit_code == 2 and "--host" in result.output
 
 
+def test_serve_names_the_examples_there_are() -> None:
+    result = run("serve", "--example", "no-such-head", "--port", 0)
+    assert result.exit_code == 2 and all(study.id in result.output for study in services.example_studies())
+
+
 def test_an_unknown_model_names_those_that_are_there() -> None:
     result = run("evaluate", "--model", "nowhere")
     assert result.exit_code == 3 and "Installed: small." in result.output

@@ -5,6 +5,7 @@ Patient data lives in the session's state and nowhere else: when the session end
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -123,6 +124,14 @@ def return_to(claim: str) -> None:
         st.session_state[_ASSESSMENT] = served.assessment
         st.session_state[_SERVED] = served
         st.session_state[_COVERED] = served.covered
+
+
+def open_example(example_id: str) -> None:
+    """Score an example study, if there is one of that name."""
+    st.session_state[_USED] = True
+    for example in services.example_studies():
+        if example.id == example_id:
+            take(Path(example.path))
 
 
 def is_covered() -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from htcore.settings import Settings
 from htcore.ui import session
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ export default function ({ data, setTriggerValue }) {
     const kept = sessionStorage.getItem(KEPT);
     if (data.claim) sessionStorage.setItem(KEPT, data.claim);
     else sessionStorage.removeItem(KEPT);
-    if (data.ask && kept) setTriggerValue("claim", kept);
+    if (data.ask && (kept || data.greet)) setTriggerValue("claim", kept ?? "");
   } catch {
     // A browser that forbids storage forgets the study on a reload; nothing else depends on it.
+    if (data.ask && data.greet) setTriggerValue("claim", "");
   }
 }
 """
@@ -36,7 +38,10 @@ _STYLE = "<style>.st-key-tab { position: absolute; }</style>"
 
 
 def remember_tab() -> None:
-    """Let the tab keep the open study's claim; give a tab that was just reloaded its study back."""
+    """Let the tab keep the open study's claim; give a tab that was just reloaded its study back.
+
+    A tab that is new opens the example study of the installation, where it has one.
+    """
     served = session.served_study()
     # A reload ends the session that a study under way belongs to.
     whole = served is not None and session.job() is None
@@ -44,12 +49,19 @@ def remember_tab() -> None:
     with st.container(key="tab"):
         answer = _component()(
             key="tab-claim",
-            data={"claim": served.claim if whole else None, "ask": session.is_new()},
+            data={
+                "claim": served.claim if whole else None,
+                "ask": session.is_new(),
+                "greet": bool(Settings.from_environment().example),
+            },
             on_claim_change=lambda: None,
         )
     claim = answer.get("claim")
     if isinstance(claim, str) and session.is_new():
-        session.return_to(claim)
+        if claim:
+            session.return_to(claim)
+        else:
+            session.open_example(Settings.from_environment().example)
         st.rerun()
 
 

@@ -1,0 +1,34 @@
+"""A new tab's first study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from htcore import services
+from htcore.services import ExampleStudy
+from htcore.ui import session
+
+
+def page(asked: str) -> None:
+    import streamlit as st
+
+    from htcore.ui import session
+
+    if session.is_new():
+        session.open_example(asked)
+    st.write(f"new {session.is_new()}")
+
+
+@pytest.mark.parametrize(("asked", "taken"), [("one", ["one.zip"]), ("none-of-them", [])])
+def test_an_example_opens_once_and_an_unknown_one_never(
+    asked: str, taken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = (ExampleStudy("one", "One", Path("one.zip")), ExampleStudy("two", "Two", Path("two.zip")))
+    seen: list[str] = []
+    monkeypatch.setattr(services, "example_studies", lambda: examples)
+    monkeypatch.setattr(session, "take", lambda source: seen.append(source.name))
+    tested = AppTest.from_function(page, args=(asked,)).run().run()
+    assert not tested.exception and tested.markdown[0].value == "new False" and seen == taken
