@@ -24,8 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from htcore import serialise
 from htcore.errors import HtcoreError, UsageError
 from htcore.settings import Settings
-from htcore.types import SURE, QualityReport, Volume
-from htcore.ui.words import finding_sentence
+from htcore.types import QualityReport, Volume
+from htcore.ui.words import finding_sentence, interval_percent, percent
 
 if TYPE_CHECKING:
     from htcore.training.cache import RefusedScan
@@ -140,15 +140,14 @@ def predict(
             _print_quality(opened.quality, opened.volume)
             if opened.risk is not None and opened.model is not None and opened.evidence is not None:
                 risk, lesion = opened.risk, opened.evidence.lesion
-                low, high = risk.interval
                 typer.echo(
-                    f"risk of hemorrhagic transformation {_percent(risk.probability)} "
-                    f"({_percent(low)}–{_percent(high)}), "
+                    f"risk of hemorrhagic transformation {percent(risk.probability, risk.limits)} "
+                    f"(interval {interval_percent(risk)}), "
                     f"{risk.category} of {risk.threshold:.0%}"
                 )
                 if opened.clinical is not None:
                     given = ", ".join(part.name for part in opened.clinical.parts[1:])
-                    typer.echo(f"with {given}: {_percent(opened.clinical.probability)}")
+                    typer.echo(f"with {given}: {percent(opened.clinical.probability, risk.limits)}")
                 typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
                 if opened.evidence.sides_disagree:
                     typer.echo("The class map and the lesion map point to different sides: trust neither alone.")
@@ -467,11 +466,6 @@ def _print_left_out(scan: RefusedScan) -> None:
 
 def _number(value: float | None) -> str:
     return "not available" if value is None else f"{value:.3f}"
-
-
-def _percent(probability: float) -> str:
-    """Whole percent; never none or all, which no calibration set can tell."""
-    return "<1%" if probability < 1 - SURE else ">99%" if probability > SURE else f"{probability:.0%}"
 
 
 def _exit_if_refused(quality: QualityReport) -> None:

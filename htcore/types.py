@@ -21,6 +21,17 @@ Side = Literal["left", "right", "midline"]
 SURE = 0.99
 """No calibration set of some hundred scans tells a risk beyond this, or below 1 - SURE, from certainty."""
 
+Limits = tuple[float, float]
+"""The lowest and the highest probability that is shown as such."""
+
+
+def as_shown(probability: float, limits: Limits = (1.0 - SURE, SURE)) -> tuple[float, Literal["", "<", ">"]]:
+    """``probability`` as it may be shown: a limit and its sign where it lies beyond one, or beyond `SURE`."""
+    low, high = max(limits[0], 1.0 - SURE), min(limits[1], SURE)
+    if probability < low:
+        return low, "<"
+    return (high, ">") if probability > high else (probability, "")
+
 
 def _frozen(array: NDArray[Any], dtype: type) -> NDArray[Any]:
     """A read-only view of ``array`` as ``dtype`` (copied only where the type differs)."""
@@ -232,7 +243,14 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class RiskEstimate:
-    """A calibrated probability of hemorrhagic transformation with its interval."""
+    """A calibrated probability of hemorrhagic transformation with its interval.
+
+    Attributes
+    ----------
+    limits : (float, float)
+        Beyond these the calibration patients are too few to tell a risk from 0 and from 1: it is shown as under the
+        one or over the other. The other values are as computed.
+    """
 
     probability: float
     interval: tuple[float, float]
@@ -240,6 +258,13 @@ class RiskEstimate:
     threshold: float
     prevalence: float
     logit: float
+    limits: Limits = (1.0 - SURE, SURE)
+
+    @property
+    def shown_interval(self) -> tuple[float, float]:
+        """The interval as it may be drawn: an end beyond the limits reaches to 0 or to 1."""
+        (low, below), (high, above) = (as_shown(bound, self.limits) for bound in self.interval)
+        return 0.0 if below == "<" else low, 1.0 if above == ">" else high
 
     @property
     def category(self) -> Literal["above threshold", "below threshold"]:

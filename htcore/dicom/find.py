@@ -72,7 +72,7 @@ def find(source: Source, settings: Settings) -> Found:
     if found.problem is not None and not found.dicom and not found.nifti:
         raise found.problem
     if found.n_files == 0 and not found.left_out:
-        raise ReadError("There are no files here: choose the folder or ZIP that holds the CT images.", code="empty")
+        raise ReadError("The folder or ZIP is empty: choose the one that holds the CT images.", code="empty")
     if found.n_files == found.left_out["empty file"] == found.left_out.total():
         message = "The file is empty, 0 bytes long: copy or export the study again."
         if found.n_files > 1:

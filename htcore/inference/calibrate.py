@@ -9,13 +9,15 @@ from scipy.special import expit, logit
 
 from htcore.bundle import Calibration
 from htcore.errors import TrainingError, UsageError
-from htcore.types import RiskEstimate
+from htcore.types import Limits, RiskEstimate
 
 RESAMPLES = 200
 INTERVAL_METHOD = (
     "95% interval of the calibration curve, {n} resamples of calibration patients; "
     "does not cover the network's own uncertainty"
 )
+_END_SHARE, _END_PATIENTS = 0.1, 20
+"""The end of the curve is what this share of the calibration patients hold, or so many where they are few."""
 _RIDGE = 1e-3  # keeps the slope finite where few calibration patients are perfectly ranked
 
 Array = NDArray[np.float64]
@@ -92,11 +94,22 @@ def shift_prevalence(probability: float, before: float, after: float) -> float:
     return float(expit(logit(probability) - logit(before) + logit(after)))
 
 
+def supported(calibration: Calibration) -> Limits:
+    """The lowest and the highest risk that the calibration patients can tell from 0 and from 1.
+
+    A fitted curve goes on where no patient is left to confirm it. Had each of the tenth of the patients that score
+    highest bled, a true risk as low as this would still not be excluded at 95% (Clopper & Pearson 1934; about 1 - 3/n,
+    the rule of three). The lowest mirrors it.
+    """
+    highest = float(0.05 ** (1.0 / max(_END_SHARE * calibration.n_patients, _END_PATIENTS)))
+    return 1.0 - highest, highest
+
+
 def estimate_risk(calibration: Calibration, logit_value: float, prevalence: float | None = None) -> RiskEstimate:
     """Probability and interval at a network's logit; with ``prevalence``, in a population of that prevalence.
 
     The interval holds the 2.5th to 97.5th percentile of the resampled calibration curves, widened to the probability
-    where the curves miss it. The threshold moves with the prevalence: it divides the same scans.
+    where the curves miss it. Threshold and limits move with the prevalence: they divide the same scans.
     """
 
     def moved(value: float) -> float:
@@ -108,6 +121,7 @@ def estimate_risk(calibration: Calibration, logit_value: float, prevalence: floa
     pairs = np.asarray(calibration.resamples, dtype=np.float64).reshape(-1, 2)
     curves = np.clip(expit(pairs[:, 0] * logit_value + pairs[:, 1]), tiny, 1 - tiny)
     low, high = np.percentile(curves, [2.5, 97.5]) if len(curves) else (point, point)
+    lowest, highest = supported(calibration)
     return RiskEstimate(
         probability=moved(point),
         interval=(moved(min(float(low), point)), moved(max(float(high), point))),
@@ -115,4 +129,5 @@ def estimate_risk(calibration: Calibration, logit_value: float, prevalence: floa
         threshold=moved(calibration.threshold),
         prevalence=calibration.prevalence if prevalence is None else prevalence,
         logit=logit_value,
+        limits=(moved(lowest), moved(highest)),
     )

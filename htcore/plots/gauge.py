@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from htcore.plots.palette import BLUE, GREY, PURPLE, SKY, VERMILION, dress, translucent
-from htcore.types import SURE, RiskEstimate
+from htcore.types import RiskEstimate, as_shown
 
 _BASE_RATE_HALF_WIDTH = 0.5
 
@@ -16,19 +16,20 @@ def gauge(risk: RiskEstimate, base_rate: float) -> go.Figure:
     Parameters
     ----------
     risk
-        The estimate; probabilities in [0, 1], drawn in percent.
+        The estimate; probabilities in [0, 1], drawn in percent and not beyond its limits.
     base_rate
         Share of scans with hemorrhagic transformation in the model's population, in [0, 1].
     """
-    low, high = (100 * min(SURE, max(1 - SURE, bound)) for bound in risk.interval)
-    beyond = ">" if risk.probability > SURE else "<" if risk.probability < 1 - SURE else ""
-    span = f"{low:.0f}–{high:.0f}%" if round(low) != round(high) else f"{beyond}{high:.0f}%"
+    value, beyond = as_shown(risk.probability, risk.limits)
+    low, high = (100 * bound for bound in risk.shown_interval)
+    ends = [f"{sign}{bound:.0%}" for bound, sign in (as_shown(bound, risk.limits) for bound in risk.interval)]
+    span = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
     base, threshold = 100 * base_rate, 100 * risk.threshold
     base_mark = [max(0.0, base - _BASE_RATE_HALF_WIDTH), min(100.0, base + _BASE_RATE_HALF_WIDTH)]
     figure = go.Figure(
         go.Indicator(
             mode="gauge+number",
-            value=100 * min(SURE, max(1 - SURE, risk.probability)),
+            value=100 * value,
             number={"prefix": beyond, "suffix": "%", "valueformat": ".0f"},
             gauge={
                 "axis": {"range": [0, 100], "ticksuffix": "%", "tickcolor": GREY},

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, cast
 
 from htcore.errors import RefusedError
 from htcore.report.pictures import KeySlice, colour_bar, key_slices, map_top
-from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate
+from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate, as_shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
     NOT_AN_ESTIMATE,
     finding_sentence,
+    interval_percent,
     lesion_sentence,
     percent,
     region_name,
@@ -162,9 +163,8 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
     model = assessment.model
     pdf.set_left_margin(_WORDS)
     pdf.set_xy(_WORDS, _TOP)
-    _say(pdf, percent(risk.probability), size=34, bold=True)
-    low, high = risk.interval
-    _say(pdf, f"Interval {percent(low)} to {percent(high)}", size=11, bold=True)
+    _say(pdf, percent(risk.probability, risk.limits), size=34, bold=True)
+    _say(pdf, f"Interval {interval_percent(risk)}", size=11, bold=True)
     _say(pdf, f"Threshold {percent(risk.threshold)}: {risk.category}", size=11, bold=True)
     pdf.ln(1)
     _bar(pdf, risk)
@@ -194,12 +194,13 @@ def _regions(pdf: FPDF, evidence: Evidence) -> None:
 def _bar(pdf: FPDF, risk: RiskEstimate) -> None:
     """The risk on a line from 0 to 100%: interval as a band, threshold and risk as marks."""
     left, top, width = _WORDS, pdf.get_y(), _WORDS_WIDTH
-    low, high = risk.interval
+    low, high = risk.shown_interval
+    value, _ = as_shown(risk.probability, risk.limits)
     pdf.set_fill_color(228, 232, 236)
     pdf.rect(left, top, width, 4, style="F")
     pdf.set_fill_color(86, 180, 233)
     pdf.rect(left + width * low, top, max(0.4, width * (high - low)), 4, style="F")
-    for at, colour, thick in ((risk.threshold, (213, 94, 0), 0.5), (risk.probability, (0, 60, 110), 1.0)):
+    for at, colour, thick in ((risk.threshold, (213, 94, 0), 0.5), (value, (0, 60, 110), 1.0)):
         pdf.set_fill_color(*colour)
         pdf.rect(left + width * at - thick / 2, top - 1, thick, 6, style="F")
     pdf.set_y(top + 6)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from htcore import services
 from htcore.errors import UsageError
-from htcore.types import Assessment, ClinicalRisk, CovariateContribution, Familiarity
+from htcore.types import Assessment, ClinicalRisk, CovariateContribution, Familiarity, Limits
 from htcore.ui import session
 from htcore.ui.charts import draw_chart
 from htcore.ui.risk import bundle_of
@@ -22,8 +22,11 @@ _LABELS = {
 """What each covariate is called, with its unit, and the step of its control."""
 
 
-def draw_nearest(known: Familiarity, *, simulated: bool) -> None:
-    """Draw which validation scans look most like this one to the network, with their outcomes."""
+def draw_nearest(known: Familiarity, limits: Limits, *, simulated: bool) -> None:
+    """Draw which validation scans look most like this one to the network, with their outcomes.
+
+    ``limits`` are those of a risk at the model's own prevalence.
+    """
     scans = "simulated validation scans" if simulated else "validation scans"
     bled = sum(case.ht for case in known.nearest)
     with st.expander(f"The {len(known.nearest)} {scans} it resembles most: {bled} bled", icon=":material/group:"):
@@ -31,7 +34,7 @@ def draw_nearest(known: Familiarity, *, simulated: bool) -> None:
             {
                 "Scan": case.scan_id,
                 "Outcome": "bled" if case.ht else "did not bleed",
-                "Its risk": percent(case.probability),
+                "Its risk": percent(case.probability, limits),
             }
             for case in known.nearest
         ]
@@ -67,19 +70,20 @@ def draw_clinical(opened: Assessment) -> None:
             st.error(plain(str(error)), icon=":material/error:")
             return
         if joint is not None:
-            _draw_joint(joint, bundle.calibration.prevalence, simulated=bundle.identity.simulated)
+            _draw_joint(joint, opened.risk.limits, bundle.calibration.prevalence, simulated=bundle.identity.simulated)
 
 
-def _draw_joint(joint: ClinicalRisk, own_prevalence: float, *, simulated: bool) -> None:
+def _draw_joint(joint: ClinicalRisk, own: Limits, own_prevalence: float, *, simulated: bool) -> None:
     from htcore.inference.calibrate import shift_prevalence
     from htcore.plots.waterfall import waterfall
 
     share = session.prevalence() or own_prevalence
-    risk, base = (shift_prevalence(value, own_prevalence, share) for value in (joint.probability, joint.base))
+    values = (joint.probability, joint.base, *own)
+    risk, base, lowest, highest = (shift_prevalence(value, own_prevalence, share) for value in values)
     patients = "simulated patients" if simulated else "patients"
     st.write(
-        f"Image and clinical data together: **{percent(risk)}**, where an average patient with an average scan has "
-        f"{percent(base)}. Fitted on {patients}; without an interval of its own."
+        f"Image and clinical data together: **{percent(risk, (lowest, highest))}**, where an average patient with an "
+        f"average scan has {percent(base)}. Fitted on {patients}; without an interval of its own."
     )
     draw_chart(waterfall([(_part_name(part), part.contribution) for part in joint.parts]), "clinical")
 

@@ -41,7 +41,7 @@ def mirror_sentences(opened: Assessment) -> list[str]:
     before, after = opened.risk.prevalence, shown.risk.prevalence
     ranked = sorted(opened.evidence.regions, key=lambda region: -abs(region.contribution))
     return [
-        mirror_sentence(region, shown.risk.probability, shift_prevalence(region.probability_if_mirrored, before, after))
+        mirror_sentence(region, shown.risk, shift_prevalence(region.probability_if_mirrored, before, after))
         for region in ranked[:_MIRRORED]
         if region.probability_if_mirrored is not None
     ]

@@ -41,11 +41,11 @@ def draw_result(opened: Assessment | None) -> None:
             st.caption("The maps and the reasons follow.")
         shown = at_chosen_prevalence(opened)
         bundle = bundle_of(opened)
-        if shown.risk is not None and bundle is not None:
+        if opened.risk is not None and shown.risk is not None and bundle is not None:
             draw_prevalence(bundle)
             draw_peers(shown.risk, bundle)
             if opened.familiarity is not None:
-                draw_nearest(opened.familiarity, simulated=bundle.identity.simulated)
+                draw_nearest(opened.familiarity, opened.risk.limits, simulated=bundle.identity.simulated)
             draw_clinical(opened)
         if shown.risk is not None and shown.model is not None:
             draw_source(shown, shown.risk, shown.model)

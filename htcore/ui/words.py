@@ -6,7 +6,17 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from htcore.types import SURE, Assessment, Finding, LesionMeasure, RegionContribution, RiskEstimate, Volume
+from htcore.types import (
+    SURE,
+    Assessment,
+    Finding,
+    LesionMeasure,
+    Limits,
+    RegionContribution,
+    RiskEstimate,
+    Volume,
+    as_shown,
+)
 
 if TYPE_CHECKING:
     from htcore.evaluation import Interval
@@ -14,6 +24,9 @@ if TYPE_CHECKING:
 
 # Everything Markdown gives a meaning; texts out of a file must not become links or pictures.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
+
+_PERCENT_BEYOND = {"": "", "<": "under ", ">": "over "}
+_COUNT_BEYOND = {"": "", "<": "fewer than ", ">": "more than "}
 
 NOT_AN_ESTIMATE = (
     "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate."
@@ -41,34 +54,37 @@ def signed(value: float, digits: int) -> str:
     return f"{'−' if value < 0 else '+'}{size}"
 
 
-def percent(probability: float) -> str:
-    """A probability as a whole percentage, without claiming certainty at the ends."""
-    if probability < 1 - SURE:
-        return "under 1%"
-    if probability > SURE:
-        return "over 99%"
-    return f"{100 * probability:.0f}%"
+def percent(probability: float, limits: Limits = (1 - SURE, SURE)) -> str:
+    """A probability as a whole percentage, without claiming more at the ends than the limits allow."""
+    value, beyond = as_shown(probability, limits)
+    return f"{_PERCENT_BEYOND[beyond]}{100 * value:.0f}%"
 
 
-def _whole(probability: float) -> int:
+def interval_percent(risk: RiskEstimate) -> str:
+    """A risk's interval: "48% to 74%", "88% to over 95%", or "over 95%" where both ends lie beyond."""
+    low, high = (percent(bound, risk.limits) for bound in risk.interval)
+    return low if low == high else f"{low} to {high}"
+
+
+def _of_hundred(probability: float, limits: Limits = (1 - SURE, SURE)) -> str:
     """Of a hundred, but never none or all: no calibration set is large enough to say so."""
-    return min(99, max(1, round(100 * probability)))
+    value, beyond = as_shown(probability, limits)
+    return f"{_COUNT_BEYOND[beyond]}{100 * value:.0f}"
 
 
-def _of_hundred(probability: float) -> str:
-    if probability < 1 - SURE:
-        return "fewer than 1"
-    return "more than 99" if probability > SURE else f"about {_whole(probability)}"
+def _about(probability: float, limits: Limits = (1 - SURE, SURE)) -> str:
+    words = _of_hundred(probability, limits)
+    return f"about {words}" if words.isdigit() else words
 
 
 def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
     """The risk, its interval and its side of the threshold, in one sentence."""
-    low, high = risk.interval
-    interval = f"{_whole(low)} to {_whole(high)}" if _whole(low) != _whole(high) else _of_hundred(risk.probability)
+    low, high = (_of_hundred(bound, risk.limits) for bound in risk.interval)
+    interval = low if low == high else f"{low} to {high}"
     side = "above" if risk.probability >= risk.threshold else "below"
     among = "simulated scans" if simulated else "scans"
     return (
-        f"Of 100 {among} that score like this one, {_of_hundred(risk.probability)} go on to bleed "
+        f"Of 100 {among} that score like this one, {_about(risk.probability, risk.limits)} go on to bleed "
         f"(interval {interval}). That is {side} the threshold of {percent(risk.threshold)}; "
         f"where {round(100 * risk.prevalence)} of 100 bleed in all."
     )
@@ -82,8 +98,9 @@ def peers_sentence(peers: Peers, *, simulated: bool) -> str:
         return f"Only {peers.n_scans} {like}: too few to say how such scans ended."
     share = peers.share
     return (
-        f"Of 100 {like}, {_of_hundred(share.value)} went on to bleed (95% interval {_whole(share.low)} to "
-        f"{_whole(share.high)}; n = {peers.n_scans} scans of {peers.n_patients} patients, {peers.n_events} with HT)."
+        f"Of 100 {like}, {_about(share.value)} went on to bleed (95% interval {_of_hundred(share.low)} to "
+        f"{_of_hundred(share.high)}; n = {peers.n_scans} scans of {peers.n_patients} patients, "
+        f"{peers.n_events} with HT)."
     )
 
 
@@ -116,9 +133,10 @@ def region_name(region: RegionContribution) -> str:
     return name if region.side == "midline" else f"{region.side} {name}"
 
 
-def mirror_sentence(region: RegionContribution, risk: float, mirrored: float) -> str:
+def mirror_sentence(region: RegionContribution, risk: RiskEstimate, mirrored: float) -> str:
     """What the risk would be did the region look like its mirror image; both at one prevalence."""
-    return f"If the {region_name(region)} looked like its mirror image: {percent(risk)} → {percent(mirrored)}."
+    before, after = (percent(value, risk.limits) for value in (risk.probability, mirrored))
+    return f"If the {region_name(region)} looked like its mirror image: {before} → {after}."
 
 
 def lesion_sentence(lesion: LesionMeasure) -> str:

@@ -25,7 +25,7 @@ from tests.uploads import MIB, SMALL, Spoil, code_of, files_of, left_out, read, 
 
 
 def test_empty_file_and_empty_folder_have_their_own_words(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match="no files here") as caught:
+    with pytest.raises(ReadError, match="The folder or ZIP is empty") as caught:
         read_study(tmp_path)
     assert caught.value.code == "empty"
     (tmp_path / "a.dcm").touch()

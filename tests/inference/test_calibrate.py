@@ -8,7 +8,7 @@ import pytest
 from htcore.bundle import Calibration
 from htcore.errors import TrainingError, UsageError
 from htcore.inference import estimate_risk, fit_calibration
-from htcore.inference.calibrate import fit_platt, shift_prevalence, youden_threshold
+from htcore.inference.calibrate import fit_platt, shift_prevalence, supported, youden_threshold
 
 
 def test_platt_on_two_groups_gives_their_frequencies() -> None:
@@ -88,3 +88,20 @@ def test_patients_are_resampled_and_the_seed_decides() -> None:
 def test_one_outcome_only_is_refused() -> None:
     with pytest.raises(TrainingError, match="with and without"):
         fit_calibration(np.zeros(4), np.ones(4), ["a", "b", "c", "d"], np.random.default_rng(0))
+
+
+def test_limits_by_hand_and_where_they_move() -> None:
+    # Of 60 patients who all bled, a true risk of 0.05 ** (1 / 60) is still not excluded at 95%: about 1 - 3 / 60.
+    def calibration(n_patients: int) -> Calibration:
+        return Calibration(1.0, 0.0, (), 0.5, 0.5, n_patients, n_patients)
+
+    low, high = supported(calibration(600))
+    assert high**60 == pytest.approx(0.05) and high == pytest.approx(1 - 3 / 60, abs=0.002)
+    assert low == pytest.approx(1 - high)
+    assert supported(calibration(30)) == supported(calibration(200)) == pytest.approx((1 - 0.05**0.05, 0.05**0.05))
+    assert supported(calibration(6000))[1] > high
+    risk = estimate_risk(calibration(600), 8.0)
+    assert risk.limits == pytest.approx((low, high)) and risk.probability > 0.999
+    # A prevalence of 20% in place of 50% divides the odds by 4.
+    moved = estimate_risk(calibration(600), 8.0, 0.2).limits
+    assert moved[1] / (1 - moved[1]) == pytest.approx(high / (1 - high) / 4)

@@ -27,5 +27,5 @@ def test_gauge_keeps_marks_on_the_dial() -> None:
 def test_gauge_says_its_numbers_and_leaves_the_ground_clear() -> None:
     figure = gauge(RISK, 0.49)
     text = figure.layout.annotations[0].text
-    assert "48–74%" in text and "threshold 50%" in text and "base rate 49%" in text
+    assert "48% to 74%" in text and "threshold 50%" in text and "base rate 49%" in text
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"

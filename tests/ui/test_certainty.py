@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from htcore.plots import gauge
-from htcore.types import RiskEstimate
-from htcore.ui.words import risk_sentence
+from htcore.types import RegionContribution, RiskEstimate
+from htcore.ui.words import interval_percent, mirror_sentence, percent, risk_sentence
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,55 @@ def test_no_risk_is_shown_as_none_or_certain(
 ) -> None:
     risk = RiskEstimate(probability, interval, "", 0.5, 0.5, 0.0)
     figure = gauge(risk, 0.5)
+    assert min(figure.data[0].gauge.steps[0].range) >= 0 and max(figure.data[0].gauge.steps[0].range) <= 100
     assert figure.data[0].number.prefix == prefix and 1 <= figure.data[0].value <= 99
     sentence = risk_sentence(risk, simulated=True)
     assert words in sentence and " 100 go" not in sentence and " 0 go" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("probability", "interval", "number", "span", "band", "words"),
+    [
+        (0.998, (0.97, 0.9999), (">", 95), ">95%", (95, 100), "more than 95 go on to bleed (interval more than 95)"),
+        (
+            0.93,
+            (0.88, 0.97),
+            ("", 93),
+            "88% to >95%",
+            (88, 100),
+            "about 93 go on to bleed (interval 88 to more than 95)",
+        ),
+        (
+            0.01,
+            (0.001, 0.09),
+            ("<", 5),
+            "<5% to 9%",
+            (0, 9),
+            "fewer than 5 go on to bleed (interval fewer than 5 to 9)",
+        ),
+    ],
+)
+def test_no_more_is_shown_than_the_calibration_supports(
+    probability: float,
+    interval: tuple[float, float],
+    number: tuple[str, float],
+    span: str,
+    band: tuple[float, float],
+    words: str,
+) -> None:
+    risk = RiskEstimate(probability, interval, "", 0.5, 0.5, 0.0, (0.05, 0.95))
+    figure = gauge(risk, 0.5)
+    dial = figure.data[0]
+    assert dial.number.prefix == number[0] and dial.value == pytest.approx(number[1])
+    assert dial.gauge.steps[0].range == pytest.approx(band)
+    assert f"interval {span} " in figure.layout.annotations[0].text
+    assert words in risk_sentence(risk, simulated=True)
+    assert risk.probability == probability
+
+
+def test_page_report_and_command_use_the_same_words() -> None:
+    risk = RiskEstimate(0.998, (0.97, 0.9999), "", 0.5, 0.5, 0.0, (0.05, 0.95))
+    assert percent(risk.probability, risk.limits) == interval_percent(risk) == "over 95%"
+    assert interval_percent(replace(risk, interval=(0.4, 0.97))) == "40% to over 95%"
+    region = RegionContribution("insula", "left", 0.8, 0.38)
+    assert mirror_sentence(region, risk, 0.38).endswith("over 95% → 38%.")
