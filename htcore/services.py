@@ -228,6 +228,13 @@ def example_studies(settings: Settings | None = None) -> tuple[ExampleStudy, ...
     )
 
 
+def simulate_again(scan_id: str, lesion_volume_ml: float) -> bytes:
+    """A scan of a simulated cohort from its id alone, as ``htcore.simulation.again.simulate_again``."""
+    from htcore.simulation import again
+
+    return again.simulate_again(scan_id, lesion_volume_ml)
+
+
 def evaluate_cohort(
     bundle: Bundle, cohort_csv: Path, device: str = "auto", progress: Callable[[int, int], None] | None = None
 ) -> CohortEvaluation:

@@ -56,7 +56,7 @@ for name, tab in tabs.items():
         elif name == "Subgroups":
             draw_subgroups(measured)
         elif name == "Cases":
-            draw_cases(measured, point)
+            draw_cases(cohort, measured, point)
         elif name == "Compared":
             draw_compared(cohort, measured, point, installed)
         else:
