@@ -117,6 +117,27 @@ def keep_own(table: pd.DataFrame | None) -> None:
         st.session_state[_OWN] = Cohort(table, _content(table), None, True, _UPLOAD_THRESHOLD, stored=False)
 
 
+def keep_scored(table: pd.DataFrame, bundle: Bundle, *, simulated: bool) -> None:
+    """Show scans that the bundle scored in this session from now on.
+
+    Raises
+    ------
+    CohortError
+        If the table cannot be evaluated; then the page shows what it showed.
+    """
+    ValidationSet.from_frame(table)
+    st.session_state.pop(_PART, None)
+    st.session_state[_OWN] = Cohort(
+        table,
+        _content(table),
+        bundle.identity,
+        True,
+        bundle.calibration.threshold,
+        stored=False,
+        simulated=simulated,
+    )
+
+
 def measured_cohort(cohort: Cohort, mask: NDArray[np.bool_] | None = None) -> Measured:
     """The figures of a cohort, or of the scans in ``mask`` (scans,).
 

@@ -92,7 +92,7 @@ def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
         "n_events": measured.validation.n_events,
         "model": "not known" if model is None else model.id,
         "weights_sha256": "" if model is None else model.weights_sha256,
-        "scans": "of unknown source" if model is None else "simulated" if model.simulated else "real",
+        "scans": {None: "of unknown source", True: "simulated", False: "real"}[cohort.simulated],
     }
 
 
@@ -159,7 +159,7 @@ def report_html(
     notice = "Research use only · predictions from a file, source not known"
     if model is not None:
         notice = notice_for(simulated=model.simulated, training_data=model.training_data)
-        if model.simulated:
+        if cohort.simulated:
             notice += ". SIMULATED scans and outcomes: no figure here says how the model does on real patients."
     facts = _facts(cohort, measured, point, filters, made)
     charts = {
@@ -198,7 +198,7 @@ def report_html(
 
 def _facts(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...], made: str) -> str:
     whole = _provenance(cohort, measured)
-    part = "" if cohort.model is None else "validation" if cohort.independent else "calibration"
+    part = "" if not cohort.stored else "validation" if cohort.independent else "calibration"
     rows = {
         "Made": made,
         "Model": f"{whole['model']} {whole['weights_sha256']}".strip(),
