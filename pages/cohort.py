@@ -6,6 +6,7 @@ import streamlit as st
 
 from htcore.errors import HtcoreError
 from htcore.evaluation import operating_point
+from htcore.report import write_cohort_report
 from htcore.ui import session
 from htcore.ui.cohort_cases import draw_cases
 from htcore.ui.cohort_compared import draw_compared
@@ -63,4 +64,4 @@ for name, tab in tabs.items():
         elif name == "Compared":
             draw_compared(cohort, measured, point, installed)
         else:
-            draw_downloads(cohort, measured, point, filters, prevalence)
+            draw_downloads(cohort, measured, point, filters, prevalence, write_cohort_report)

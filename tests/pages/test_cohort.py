@@ -17,6 +17,7 @@ from htcore.ui import session
 from htcore.ui.cohort_controls import ROC_KEY
 from htcore.ui.cohort_data import Cohort, measure
 from htcore.ui.cohort_report import figures_csv, report_html, subgroups_csv
+from htcore.ui.cohort_whole import whole_page
 from htcore.ui.cohort_words import shown
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
@@ -309,14 +310,14 @@ def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> No
     table = frame()
     cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4, simulated=True), measure(table)
     point = operating_point(measured.bootstrap, 0.4)
-    page = report_html(cohort, measured, point, ("age <60>",), None)
+    page = report_html(whole_page(cohort, measured, point, ("age <60>",), None))
     for words in ("Research use only", "SIMULATED", "test-model", "ab" * 32, "age &lt;60&gt;", "Not comparable"):
         assert words in page, words
     assert shown("sensitivity", point.figures["sensitivity"]) in page
     assert page.count("Plotly.newPlot(") == 7
     head = page[: page.index("<script")]
     assert "<script src=" not in page and "<link" not in head
-    own = report_html(Cohort(table, "k" * 64, None, True, 0.5, stored=False), measured, point, (), None)
+    own = report_html(whole_page(Cohort(table, "k" * 64, None, True, 0.5, stored=False), measured, point, (), None))
     assert "source not known" in own and "SIMULATED" not in own
 
 
