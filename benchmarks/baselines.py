@@ -52,7 +52,14 @@ def fit(features: pd.DataFrame, entries: Scans) -> Pipeline:
     labels = np.array([entry.scan.ht for entry in entries])
     patients = np.array([entry.scan.patient_id for entry in entries])
     folds = list(StratifiedGroupKFold(5, shuffle=True, random_state=0).split(features, labels, patients))
-    chosen = LogisticRegressionCV(Cs=np.logspace(-4, 1, 8), cv=folds, scoring="roc_auc", max_iter=2000)
+    chosen = LogisticRegressionCV(
+        Cs=np.logspace(-4, 1, 8),
+        cv=folds,
+        scoring="roc_auc",
+        max_iter=2000,
+        l1_ratios=(0.0,),
+        use_legacy_attributes=False,
+    )
     return make_pipeline(StandardScaler(), chosen).fit(features, labels)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from htcore.bundle import Bundle
     from htcore.evaluation import Evaluation
+    from htcore.training.cohort import Cohort, CohortScan
 
 Source = Path | Sequence[Path] | Sequence[tuple[str, BinaryIO]]
 Progress = Callable[[str, float], None]
@@ -41,11 +42,20 @@ class ExampleStudy:
 
 @dataclass(frozen=True)
 class RefusedScan:
-    """A scan of a cohort that could not be scored, and why."""
+    """A scan of a cohort that could not be scored, and why; ``row`` of the table, whose header is row 1."""
 
     scan_id: str
     code: str
     message: str
+    row: int
+
+
+@dataclass(frozen=True)
+class ScoredScan:
+    """A scan of a cohort with its score: a row for ``ValidationSet.from_frame``."""
+
+    scan_id: str
+    values: Mapping[str, float | str]
 
 
 @dataclass(frozen=True)
@@ -250,6 +260,13 @@ def example_studies(settings: Settings | None = None) -> tuple[ExampleStudy, ...
     )
 
 
+def simulate_again(scan_id: str, lesion_volume_ml: float) -> bytes:
+    """A scan of a simulated cohort from its id alone, as ``htcore.simulation.again.simulate_again``."""
+    from htcore.simulation import again
+
+    return again.simulate_again(scan_id, lesion_volume_ml)
+
+
 def evaluate_cohort(
     bundle: Bundle, cohort_csv: Path, device: str = "auto", progress: Callable[[int, int], None] | None = None
 ) -> CohortEvaluation:
@@ -262,33 +279,85 @@ def evaluate_cohort(
     CohortError
         If the table cannot be used, or too little of it can be scored.
     """
-    import pandas as pd
-
     from htcore.evaluation import ValidationSet, evaluate
     from htcore.training.cohort import read_cohort
 
     scans = read_cohort(cohort_csv).scans
-    rows, refused = [], []
+    outcomes = []
     for number, scan in enumerate(scans):
-        try:
-            opened = assess(scan.path, bundle=bundle, device=device, regions=False)
-        except HtcoreError as error:
-            refused.append(RefusedScan(scan.scan_id, error.code, str(error)))
-        else:
-            if opened.risk is None:
-                worst = next(finding for finding in opened.quality.findings if finding.severity == "refuse")
-                refused.append(RefusedScan(scan.scan_id, worst.code, worst.message))
-            else:
-                known = {"thickness_mm": float(opened.volume.thickness_mm.mean()), **scan.values}
-                score = {"logit": opened.risk.logit, "probability": opened.risk.probability}
-                identity = {"patient_id": scan.patient_id, "scan_id": scan.scan_id, "ht": int(scan.ht)}
-                rows.append({**known, **identity, **score})
+        outcomes.append(score_scan(scan, number + 2, bundle, device))
         if progress is not None:
             progress(number + 1, len(scans))
-    columns = ["patient_id", "scan_id", "ht", "logit", "probability"]
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
-    measured = evaluate(ValidationSet.from_frame(frame), bundle.calibration.threshold)
-    return CohortEvaluation(measured, tuple(refused))
+    measured = evaluate(ValidationSet.from_frame(scored_table(outcomes)), bundle.calibration.threshold)
+    return CohortEvaluation(measured, tuple(entry for entry in outcomes if isinstance(entry, RefusedScan)))
+
+
+def score_scan(
+    scan: CohortScan, row: int, bundle: Bundle, device: str = "auto", progress: Progress | None = None
+) -> ScoredScan | RefusedScan:
+    """Score one scan of a cohort, which stands in that row of its table; one that cannot be scored says why."""
+    try:
+        opened = assess(scan.path, bundle=bundle, device=device, regions=False, progress=progress)
+    except HtcoreError as error:
+        return RefusedScan(scan.scan_id, error.code, str(error), row)
+    if opened.risk is None:
+        worst = next(finding for finding in opened.quality.findings if finding.severity == "refuse")
+        return RefusedScan(scan.scan_id, worst.code, worst.message, row)
+    values: dict[str, float | str] = {"thickness_mm": float(opened.volume.thickness_mm.mean()), **scan.values}
+    values |= {"patient_id": scan.patient_id, "scan_id": scan.scan_id, "ht": int(scan.ht)}
+    values |= {"logit": opened.risk.logit, "probability": opened.risk.probability}
+    return ScoredScan(scan.scan_id, values)
+
+
+def scored_table(outcomes: Iterable[ScoredScan | RefusedScan]) -> pd.DataFrame:
+    """The scored scans as ``ValidationSet.from_frame`` takes them."""
+    import pandas as pd
+
+    rows = [dict(entry.values) for entry in outcomes if isinstance(entry, ScoredScan)]
+    return pd.DataFrame(rows or None, columns=None if rows else ["patient_id", "scan_id", "ht", "logit", "probability"])
+
+
+def labelled_cohorts(settings: Settings | None = None) -> dict[str, Path]:
+    """The cohort tables that the dashboard may score, by the names of their folders; none unless it is allowed."""
+    root = (settings or Settings.from_environment()).cohorts_dir
+    if root is None or not root.is_dir():
+        return {}
+    tables = (root / "cohort.csv", *sorted(root.glob("*/cohort.csv")))
+    return {path.parent.name: path for path in tables if path.is_file()}
+
+
+def labelled_scans(cohort_csv: Path, settings: Settings | None = None) -> Cohort:
+    """A table of `labelled_cohorts`, read; every scan must lie in the allowed folder too.
+
+    Raises
+    ------
+    CohortError
+        If the table cannot be used, or could not be evaluated even if every scan were scored.
+    UsageError
+        If it, or a scan, lies elsewhere.
+    """
+    import pandas as pd
+
+    from htcore.evaluation import ValidationSet
+    from htcore.training.cohort import read_cohort
+
+    settings = settings or Settings.from_environment()
+    root = settings.cohorts_dir
+    if root is None or cohort_csv not in labelled_cohorts(settings).values():
+        raise UsageError("This table is not one that the dashboard may score: choose one of the list.")
+    cohort = read_cohort(cohort_csv)
+    for number, scan in enumerate(cohort.scans, start=2):
+        if not scan.path.resolve().is_relative_to(root.resolve()):
+            raise UsageError(
+                f"Cohort table, row {number}: the scan lies outside the folder that the dashboard may read: move it."
+            )
+    rows = [
+        {**scan.values, "patient_id": scan.patient_id, "scan_id": scan.scan_id, "ht": int(scan.ht), "probability": 0.5}
+        for scan in cohort.scans
+    ]
+    # Else a wrong cell would be told after hours of scoring.
+    ValidationSet.from_frame(pd.DataFrame(rows))
+    return cohort
 
 
 _TIMING_KEYS = {"reading": "read", "preparing": "prepare", "network": "network", "explaining": "explain"}

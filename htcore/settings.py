@@ -36,6 +36,9 @@ class Settings:
         Bundle used when none is named.
     example : str
         Example study that a new tab opens with; none by default.
+    cohorts_dir : Path or None
+        Folder whose ``cohort.csv`` files, its own and those of its folders, anybody at the dashboard may have scored.
+        None by default: nobody at a browser reads this machine's disk.
     host, port
         Where the dashboard listens; the default answers this machine only.
     """
@@ -49,6 +52,7 @@ class Settings:
     models_dir: Path = Path(__file__).resolve().parent.parent / "models"
     default_model: str = "ht-sim-v1"
     example: str = ""
+    cohorts_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8501
 
@@ -77,7 +81,7 @@ class Settings:
                 continue
             text = environment[variable]
             try:
-                values[entry.name] = {"int": int, "Path": Path, "str": str}[str(entry.type)](text)
+                values[entry.name] = {"int": int, "Path": Path, "Path | None": Path, "str": str}[str(entry.type)](text)
             except ValueError as error:
                 raise UsageError(f"{variable} must be a whole number, found {text!r}") from error
         return cls(**values)

@@ -6,12 +6,14 @@ import streamlit as st
 
 from htcore.errors import HtcoreError
 from htcore.evaluation import operating_point
+from htcore.report import write_cohort_report
 from htcore.ui import session
 from htcore.ui.cohort_cases import draw_cases
 from htcore.ui.cohort_compared import draw_compared
 from htcore.ui.cohort_controls import draw_filters, draw_own_predictions, draw_problem, draw_threshold
 from htcore.ui.cohort_data import bundle_cohort, measured_cohort, own_cohort
 from htcore.ui.cohort_report import draw_downloads
+from htcore.ui.cohort_scoring import draw_choice, draw_scoring
 from htcore.ui.cohort_view import draw_at_threshold, draw_head, draw_risks, draw_subgroups, draw_usefulness
 from htcore.ui.prevalence import draw_prevalence
 
@@ -25,7 +27,9 @@ try:
     with head:
         mask, filters = draw_filters(cohort)
         draw_own_predictions()
+        draw_choice()
     draw_problem()
+    draw_scoring()
     measured = measured_cohort(cohort, mask)
 except HtcoreError as error:
     st.error(str(error), icon=":material/error:")
@@ -56,8 +60,8 @@ for name, tab in tabs.items():
         elif name == "Subgroups":
             draw_subgroups(measured)
         elif name == "Cases":
-            draw_cases(measured, point)
+            draw_cases(cohort, measured, point)
         elif name == "Compared":
             draw_compared(cohort, measured, point, installed)
         else:
-            draw_downloads(cohort, measured, point, filters, prevalence)
+            draw_downloads(cohort, measured, point, filters, prevalence, write_cohort_report)

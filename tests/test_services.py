@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from htcore import services
-from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, RefusedError, StoppedError
+from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, RefusedError, StoppedError, UsageError
 from htcore.explain.shapley import MirrorGame
 from htcore.settings import Settings
 from htcore.types import Assessment, Volume
@@ -230,3 +230,30 @@ def test_a_cohort_with_one_outcome_is_told(settings: Settings, tmp_path: Path) -
     (tmp_path / "cohort.csv").write_text("\n".join(rows) + "\n")
     with pytest.raises(CohortError):
         services.evaluate_cohort(bundle, tmp_path / "cohort.csv")
+
+
+def test_only_tables_and_scans_below_the_allowed_folder_are_scored(tmp_path: Path) -> None:
+    outside, root = tmp_path / "elsewhere", tmp_path / "cohorts"
+    for folder in (outside, root / "ward", root / "mixed"):
+        folder.mkdir(parents=True)
+        for name in "abc":
+            (folder / f"{name}.zip").write_bytes(b"scan")
+        rows = [f"p{name},s{name},{name}.zip,{int(name == 'a')}" for name in "abc"]
+        (folder / "cohort.csv").write_text("\n".join(["patient_id,scan_id,path,ht", *rows]) + "\n")
+    allowed = Settings(cohorts_dir=root)
+    assert services.labelled_cohorts(Settings()) == {}
+    assert services.labelled_cohorts(Settings(cohorts_dir=tmp_path / "absent")) == {}
+    tables = services.labelled_cohorts(allowed)
+    assert list(tables) == ["mixed", "ward"]
+    assert len(services.labelled_scans(tables["ward"], allowed).scans) == 3
+    for table, settings in ((outside / "cohort.csv", allowed), (tables["ward"], Settings())):
+        with pytest.raises(UsageError, match="choose one of the list"):
+            services.labelled_scans(table, settings)
+    text = tables["mixed"].read_text()
+    for path in ("../../elsewhere/a.zip", str(outside / "a.zip")):
+        tables["mixed"].write_text(text.replace("a.zip", path))
+        with pytest.raises(UsageError, match="row 2: the scan lies outside"):
+            services.labelled_scans(tables["mixed"], allowed)
+    tables["ward"].write_text(text.replace(",1", ",0"))
+    with pytest.raises(CohortError, match="Too little to evaluate"):
+        services.labelled_scans(tables["ward"], allowed)

@@ -10,7 +10,7 @@ from htcore.settings import Settings
 
 def test_defaults_are_safe() -> None:
     settings = Settings.from_environment({})
-    assert settings == Settings()
+    assert settings == Settings() and settings.cohorts_dir is None
     assert (settings.host, settings.port, settings.default_model) == ("127.0.0.1", 8501, "ht-sim-v1")
     assert settings.models_dir.name == "models"
 
@@ -28,3 +28,7 @@ def test_the_environment_wins() -> None:
 def test_impossible_values(environment: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=next(iter(environment))):
         Settings.from_environment(environment)
+
+
+def test_a_folder_of_cohorts_is_a_path() -> None:
+    assert Settings.from_environment({"HTCORE_COHORTS_DIR": "here"}).cohorts_dir == Path("here")

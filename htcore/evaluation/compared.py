@@ -99,7 +99,7 @@ def _read(content: bytes) -> pd.DataFrame:
     if raw["scan_id"].duplicated().any():
         raise CohortError(f"The table of compared models has a scan twice: {_RESTORE}.")
     cells = raw.set_index("scan_id").apply(lambda column: column.str.strip())
-    scores = cells.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    scores: pd.DataFrame = cells.apply(pd.to_numeric, errors="coerce").astype(np.float64)
     if not (np.isfinite(scores) | (cells == "")).all(axis=None):
         raise CohortError(f"The table of compared models holds a score that is no number: {_RESTORE}.")
     return scores

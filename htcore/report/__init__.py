@@ -1,5 +1,6 @@
-"""One study on one page of paper."""
+"""What people take along on paper: one study on one page, and the cohort page."""
 
+from htcore.report.cohort import write_cohort_report
 from htcore.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_cohort_report", "write_report"]

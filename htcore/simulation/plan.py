@@ -132,6 +132,11 @@ def plan_cohort(parameters: CohortParameters) -> tuple[PlannedPatient, ...]:
     return tuple(chosen)
 
 
+def plan_person(parameters: CohortParameters, branch: int, n_scans: int) -> PlannedPatient:
+    """The person on that branch of the seed, from 0, with the first ``n_scans`` scans, in or out of a cohort."""
+    return _draw_patient(parameters, branch, n_scans, solve_intercept(parameters.prevalence, parameters.effects))
+
+
 def _scan_counts(parameters: CohortParameters) -> list[int]:
     counts = np.ones(parameters.patients, dtype=np.int64)
     rng = np.random.default_rng(np.random.SeedSequence(parameters.seed, spawn_key=(1,)))

@@ -9,7 +9,8 @@ import streamlit as st
 
 from htcore.evaluation import KINDS, OperatingPoint, case_table, confident_mistakes
 from htcore.types import SURE
-from htcore.ui.cohort_data import Measured
+from htcore.ui.cohort_data import Cohort, Measured
+from htcore.ui.cohort_opening import draw_opening
 
 _MOST_ROWS = 2000
 """More would make every move of the threshold wait for the table; the file has all."""
@@ -40,21 +41,26 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-def draw_cases(measured: Measured, point: OperatingPoint) -> None:
-    """The mistakes first, then every scan."""
+def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> None:
+    """The mistakes first, then every scan; a chosen one of a simulated validation set can be opened."""
+    again = cohort.simulated is True and "lesion_volume_ml" in measured.table.columns
     cases = case_table(measured.table, point.threshold)
     missed, false = confident_mistakes(cases)
     st.subheader("The most confident mistakes")
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Bled, though the risk was low**")
-        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.")
+        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", again)
     with right:
         st.markdown("**Did not bleed, though the risk was high**")
-        _table(false, "cohort-false", "No scan without HT lies above the threshold.")
+        _table(false, "cohort-false", "No scan without HT lies above the threshold.", again)
     st.caption(
-        "The model stores predictions, not images: there are no thumbnails, and a scan can be looked at only where its "
-        "files are."
+        "The model stores predictions, not images: there are no thumbnails. "
+        + (
+            "Choose a row to have its scan simulated again and opened."
+            if again
+            else "A scan can be looked at only where its files are."
+        )
     )
     st.subheader("All scans")
     kinds = st.pills(
@@ -67,7 +73,7 @@ def draw_cases(measured: Measured, point: OperatingPoint) -> None:
     )
     chosen = cases[cases["kind"].isin(kinds)]
     rows = chosen.iloc[(chosen["probability"] - point.threshold).abs().argsort(kind="stable")[::-1]]
-    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.")
+    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", again)
     cut = f" The {_MOST_ROWS} farthest from it are shown; the file has all." if len(rows) > _MOST_ROWS else ""
     st.caption(
         f"{len(rows)} scans, farthest from the threshold first; click a column's head to sort by it. No risk is "
@@ -84,10 +90,16 @@ def draw_cases(measured: Measured, point: OperatingPoint) -> None:
     )
 
 
-def _table(rows: pd.DataFrame, key: str, empty: str) -> None:
+def _table(rows: pd.DataFrame, key: str, empty: str, again: bool) -> None:
     if rows.empty:
         st.write(empty)
-    else:
-        risks = [name for name in ("probability", "p_ht_image") if name in rows.columns]
-        rows = rows.assign(**{name: 100 * rows[name].clip(1 - SURE, SURE) for name in risks})
-        st.dataframe(rows, hide_index=True, width="stretch", column_config=_COLUMNS, key=key)
+        return
+    risks = [name for name in ("probability", "p_ht_image") if name in rows.columns]
+    shown = rows.assign(**{name: 100 * rows[name].clip(1 - SURE, SURE) for name in risks})
+    options: dict[str, Any] = {"hide_index": True, "width": "stretch", "column_config": _COLUMNS, "key": key}
+    if not again:
+        st.dataframe(shown, **options)
+        return
+    chosen = st.dataframe(shown, on_select="rerun", selection_mode="single-row", **options)["selection"]["rows"]
+    if chosen and chosen[0] < len(rows):
+        draw_opening(rows.iloc[chosen[0]], key)

@@ -44,7 +44,7 @@ def paper_words(cohort: Cohort, measured: Measured) -> str:
     """Why the two columns cannot be compared, in Markdown."""
     validation = measured.validation
     whose = "of other patients than the paper's"
-    if cohort.model is not None and cohort.model.simulated:
+    if cohort.simulated:
         whose = "of simulated scans; the paper's are of real patients"
     return (
         f"**Not comparable.** Our figures are {whose}. The paper's abstract does not give the size of its "

@@ -53,6 +53,10 @@ class Cohort:
     key : str
         Of the content: the same for the same table and model.
     model : the bundle's, or ``None`` for somebody's own file.
+    stored : bool
+        Whether these are the bundle's own predictions; somebody's own live in their session alone.
+    simulated : bool or None
+        Whether the scans are; ``None`` where nobody can know.
     baselines : bytes or None
         The bundle's scores of other models, as `compared_models` reads them.
     independent : bool
@@ -67,6 +71,8 @@ class Cohort:
     independent: bool
     threshold: float
     baselines: bytes | None = None
+    stored: bool = True
+    simulated: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +98,8 @@ def bundle_cohort(bundle: Bundle) -> Cohort:
     table, independent = services.validation_predictions(bundle)
     baselines = bundle.measurement("baselines.csv")
     key = _content(table, baselines or b"")
-    return Cohort(table, key, bundle.identity, independent, bundle.calibration.threshold, baselines)
+    model, threshold = bundle.identity, bundle.calibration.threshold
+    return Cohort(table, key, model, independent, threshold, baselines, simulated=model.simulated)
 
 
 def own_cohort() -> Cohort | None:
@@ -107,7 +114,28 @@ def keep_own(table: pd.DataFrame | None) -> None:
     if table is None:
         st.session_state.pop(_OWN, None)
     else:
-        st.session_state[_OWN] = Cohort(table, _content(table), None, True, _UPLOAD_THRESHOLD)
+        st.session_state[_OWN] = Cohort(table, _content(table), None, True, _UPLOAD_THRESHOLD, stored=False)
+
+
+def keep_scored(table: pd.DataFrame, bundle: Bundle, *, simulated: bool) -> None:
+    """Show scans that the bundle scored in this session from now on.
+
+    Raises
+    ------
+    CohortError
+        If the table cannot be evaluated; then the page shows what it showed.
+    """
+    ValidationSet.from_frame(table)
+    st.session_state.pop(_PART, None)
+    st.session_state[_OWN] = Cohort(
+        table,
+        _content(table),
+        bundle.identity,
+        True,
+        bundle.calibration.threshold,
+        stored=False,
+        simulated=simulated,
+    )
 
 
 def measured_cohort(cohort: Cohort, mask: NDArray[np.bool_] | None = None) -> Measured:
@@ -118,7 +146,7 @@ def measured_cohort(cohort: Cohort, mask: NDArray[np.bool_] | None = None) -> Me
     CohortError
         If the table, or the part, cannot be evaluated.
     """
-    if mask is None and cohort.model is not None:
+    if mask is None and cohort.stored and cohort.model is not None:
         return _shared(cohort.model.weights_sha256, cohort.key, cohort.table, cohort.baselines)
     part = b"" if mask is None else mask.tobytes()
     key = (cohort.key, hashlib.sha256(part).hexdigest())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from datetime import datetime
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,29 +11,11 @@ import pandas as pd
 import streamlit as st
 
 from htcore.evaluation import Interval, OperatingPoint
-from htcore.plots import (
-    calibration_curve,
-    confusion_matrix,
-    decision,
-    forest,
-    precision_recall,
-    score_distribution,
-)
-from htcore.ui.cohort_compared import paper_rows, paper_words
 from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_view import (
-    COMPARED_TITLE,
-    COMPARED_WORDS,
-    FORMAT_KEY,
-    calibration_words,
-    compared_rows,
-    fixed_rows,
-    resampling_words,
-    roc_figure,
-    subgroup_rows,
-)
-from htcore.ui.cohort_words import AT_THRESHOLD, figure_rows
-from htcore.ui.notice import notice_for
+from htcore.ui.cohort_view import FORMAT_KEY
+from htcore.ui.cohort_whole import WholePage, source_of, whole_page
+
+Write = Callable[[WholePage], str | bytes]
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1b2733;background:#fff;max-width:1000px;margin:2rem auto;padding:0 1rem}
@@ -44,7 +26,12 @@ figure{margin:1rem 0;break-inside:avoid}h2{margin-top:2rem}
 
 
 def draw_downloads(
-    cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...], prevalence: float | None
+    cohort: Cohort,
+    measured: Measured,
+    point: OperatingPoint,
+    filters: tuple[str, ...],
+    prevalence: float | None,
+    as_pdf: Write,
 ) -> None:
     """The buttons; each file is made when it is asked for."""
     st.subheader("Tables")
@@ -64,13 +51,22 @@ def draw_downloads(
         on_change=_keep_format,
     )
     st.subheader("The whole page")
-    _button(
-        "Report (HTML)",
-        partial(report_html, cohort, measured, point, filters, prevalence),
-        "cohort-report.html",
-        "text/html",
+    with st.container(horizontal=True):
+        for label, write, name, mime in (
+            ("Report (HTML)", report_html, "cohort-report.html", "text/html"),
+            ("Report (PDF)", as_pdf, "cohort-report.pdf", "application/pdf"),
+        ):
+            make = partial(_written, write, cohort, measured, point, filters, prevalence)
+            _button(label, make, name, mime)
+    st.caption(
+        "One file each that needs neither this program nor a network. In the HTML the charts answer to the pointer; "
+        "the PDF is for paper."
     )
-    st.caption("One file with charts that answer to the pointer; it opens without this program and without a network.")
+
+
+def _written(write: Write, *shown: Any) -> str | bytes:
+    """Made on the click, so that it carries the time of it."""
+    return write(whole_page(*shown))
 
 
 def _button(label: str, make: Any, name: str, mime: str) -> None:
@@ -92,7 +88,7 @@ def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
         "n_events": measured.validation.n_events,
         "model": "not known" if model is None else model.id,
         "weights_sha256": "" if model is None else model.weights_sha256,
-        "scans": "of unknown source" if model is None else "simulated" if model.simulated else "real",
+        "scans": source_of(cohort),
     }
 
 
@@ -145,68 +141,18 @@ def roc_csv(measured: Measured) -> str:
     ).to_csv(index=False)
 
 
-def report_html(
-    cohort: Cohort,
-    measured: Measured,
-    point: OperatingPoint,
-    filters: tuple[str, ...],
-    prevalence: float | None,
-    when: datetime | None = None,
-) -> str:
-    """All of the page in one file: notice, source, charts, tables, and what cannot be compared."""
-    auc, model = measured.bootstrap.auc(), cohort.model
-    made = (when or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M")
-    notice = "Research use only · predictions from a file, source not known"
-    if model is not None:
-        notice = notice_for(simulated=model.simulated, training_data=model.training_data)
-        if model.simulated:
-            notice += ". SIMULATED scans and outcomes: no figure here says how the model does on real patients."
-    facts = _facts(cohort, measured, point, filters, made)
-    charts = {
-        "ROC curve": roc_figure(measured, point),
-        "Confusion matrix": confusion_matrix(point.confusion),
-        "Predicted risk by outcome": score_distribution(measured.validation, point.threshold),
-        "Calibration": calibration_curve(measured.groups),
-        "Decision curve": decision(measured.decision, point.threshold),
-        "Precision and recall": precision_recall(measured.precision_recall, measured.bootstrap.fixed["auprc"], point),
-    }
-    if measured.subgroups:
-        charts["Parts of the scans"] = forest(measured.subgroups, auc)
+def report_html(page: WholePage) -> str:
+    """All of the page in one file: notice, source, charts, tables, and what bounds them."""
+    cells = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in page.facts.items())
     pictures = "".join(
         f"<figure><h2>{name}</h2>{figure.to_html(full_html=False, include_plotlyjs=number == 0)}</figure>"
-        for number, (name, figure) in enumerate(charts.items())
+        for number, (name, figure) in enumerate(page.charts.items())
     )
-    tables = {
-        f"At the threshold {point.threshold:.1%}": figure_rows(
-            {name: point.figures[name] for name in AT_THRESHOLD}, prevalence
-        ),
-        "Whatever the threshold": fixed_rows(measured),
-        "Calibration": figure_rows(measured.bootstrap.calibration_parts),
-        **({COMPARED_TITLE: compared_rows(measured)} if measured.compared else {}),
-        **({"Parts of the scans, as a table": subgroup_rows(measured)} if measured.subgroups else {}),
-        "Beside the published figures": paper_rows(measured, point),
-    }
-    written = "".join(f"<h2>{name}</h2>{rows.to_html(index=False, border=0)}" for name, rows in tables.items())
-    words = [paper_words(cohort, measured).replace("**", ""), calibration_words(measured), resampling_words(measured)]
-    said = "".join(f"<p>{html.escape(text)}</p>" for text in [*([COMPARED_WORDS] if measured.compared else []), *words])
+    written = "".join(f"<h2>{name}</h2>{rows.to_html(index=False, border=0)}" for name, rows in page.tables.items())
+    words = "".join(f"<p>{html.escape(text)}</p>" for text in page.words)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cohort report</title>'
         f"<style>{_STYLE}</style></head><body><h1>Cohort report</h1>"
-        f'<p class="notice">{html.escape(notice)}</p>{facts}{pictures}{written}{said}</body></html>'
+        f'<p class="notice">{html.escape(page.notice)}</p><table>{cells}</table>'
+        f"{pictures}{written}{words}</body></html>"
     )
-
-
-def _facts(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...], made: str) -> str:
-    whole = _provenance(cohort, measured)
-    part = "" if cohort.model is None else "validation" if cohort.independent else "calibration"
-    rows = {
-        "Made": made,
-        "Model": f"{whole['model']} {whole['weights_sha256']}".strip(),
-        "Scans": f"{whole['n_scans']} scans of {whole['n_patients']} patients, {whole['n_events']} with HT; "
-        f"{whole['scans']}{f'; {part} patients, split by patient' if part else ''}",
-        "Only": "; ".join(filters) or "all scans",
-        "Threshold": f"{point.threshold:.4f}",
-        "Predictive values for": f"{point.prevalence:.1%} with HT",
-    }
-    cells = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items())
-    return f"<table>{cells}</table>"

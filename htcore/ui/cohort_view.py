@@ -53,9 +53,11 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
     validation, model = measured.validation, cohort.model
     st.caption(source_line(cohort, measured, filters))
     auc = measured.bootstrap.auc()
-    whose = "patients of your file" if model is None else "patients that never trained it"
-    if model is not None and model.simulated:
-        whose = "simulated patients that never trained it"
+    whose = "patients of your file" if model is None else "patients"
+    if cohort.simulated:
+        whose = "simulated patients"
+    if cohort.stored:
+        whose += " that never trained it"
     st.markdown(
         f"##### On {validation.n_scans} scans of {validation.n_patients} {whose}, the model ranks a scan with "
         f"hemorrhagic transformation above one without in **{auc.value:.0%}** of pairs: AUC {auc.value:.3f} "
@@ -77,9 +79,10 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
         parts += ["source: your file", "model: whichever made it"]
     else:
         split = "validation patients" if cohort.independent else "calibration patients"
+        whose = f"split by patient: {split}" if cohort.stored else "scored in this session"
         parts += [
-            f"split by patient: {split}",
-            "source: SIMULATED scans and outcomes" if model.simulated else "source: real scans",
+            whose,
+            "source: SIMULATED scans and outcomes" if cohort.simulated else "source: real scans",
             f"model {plain(model.id)}, weights {model.weights_sha256[:12]}",
             plain(notice_for(simulated=model.simulated, training_data=model.training_data)),
         ]
@@ -88,9 +91,24 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
     return " · ".join(parts)
 
 
+def _only_the_model_is_simulated(cohort: Cohort) -> bool:
+    """Whether a model of simulated scans was asked about real ones."""
+    return cohort.model is not None and cohort.model.simulated and cohort.simulated is False
+
+
 def _draw_warnings(cohort: Cohort, measured: Measured) -> None:
-    validation, model = measured.validation, cohort.model
-    if model is not None and model.simulated:
+    validation = measured.validation
+    if _only_the_model_is_simulated(cohort):
+        st.warning(
+            "The model was trained on simulated scans alone: on real ones these figures test a demonstration.",
+            icon=":material/science:",
+        )
+    if cohort.model is not None and not cohort.stored:
+        st.warning(
+            "Fair only if none of these patients trained or calibrated the model: nobody can check that here.",
+            icon=":material/warning:",
+        )
+    if cohort.simulated:
         st.warning(
             "SIMULATED scans and outcomes: these figures say nothing about how well the model does on real patients.",
             icon=":material/science:",
@@ -222,8 +240,8 @@ def resampling_words(measured: Measured) -> str:
     """How the intervals were made."""
     draws = measured.bootstrap.n_resamples
     return (
-        f"Intervals: {draws} resamples of whole patients ({min(500, draws)} for calibration and the ROC band), 2.5th "
-        "to 97.5th percentile; in the calibration curve Wilson's, scans taken as independent."
+        f"Intervals: {draws} resamples of whole patients ({min(500, draws)} for calibration slope, intercept and the "
+        "ROC band), 2.5th to 97.5th percentile; in the calibration curve Wilson's, scans taken as independent."
     )
 
 

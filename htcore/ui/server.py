@@ -10,6 +10,7 @@ import gzip
 import secrets
 import time
 import weakref
+from collections.abc import Callable
 from threading import Lock
 
 import numpy as np
@@ -115,6 +116,12 @@ def reclaim(claim: str) -> ServedStudy | None:
     served = publish(owned[0].assessment, owned[0].opening)
     served.covered = owned[0].covered
     return served
+
+
+def watch_session() -> Callable[[], bool]:
+    """Whether the page that calls this is still open, for a thread that works for it."""
+    owner = _running_session()
+    return lambda: owner is None or not Runtime.exists() or Runtime.instance().is_active_session(owner)
 
 
 def _running_session() -> str | None:

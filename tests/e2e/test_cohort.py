@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from htcore.ui.notice import RESEARCH_NOTICE
-from tests.e2e.dashboard import shoot
+from tests.e2e.dashboard import OPENED, SCORE_MS, shoot
 from tests.evaluation.cohort import frame
 
 if TYPE_CHECKING:
@@ -139,3 +139,24 @@ def test_a_table_goes_in_and_a_report_comes_out(page: Page, address: str, tmp_pa
     assert page.locator(".js-plotly-plot").count() == 6
     assert page.get_by_text("source not known").count()
     shoot(page, "cohort-report")
+
+
+def test_a_case_opens_on_the_review_page_and_the_threshold_is_kept(page: Page, address: str) -> None:
+    open_cohort(page, address)
+    first = threshold(page)
+    page.get_by_role("button", name="Sensitivity ≥ 90%").click()
+    kept = wait_until(page, lambda now: now != first)
+    page.get_by_role("tab", name="Cases").click()
+    table = page.get_by_test_id("stDataFrame").first
+    table.locator("canvas").first.wait_for()
+    page.wait_for_timeout(1500)
+    # The box before the first row.
+    table.click(position={"x": 16, "y": 52})
+    page.get_by_role("button", name=re.compile("Open SIM-")).click()
+    page.get_by_role("button", name="Hide the result").wait_for(timeout=SCORE_MS)
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    page.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached", timeout=SCORE_MS)
+    shoot(page, "cohort-case")
+    page.get_by_role("link", name="Cohort").click()
+    page.get_by_text("Click the model's curve").wait_for()
+    assert threshold(page) == kept

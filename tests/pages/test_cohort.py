@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from htcore.errors import BundleError
+from htcore.errors import BundleError, CohortError
 from htcore.evaluation import PAPER, Bootstrap, ValidationSet, evaluate, operating_point, youden_threshold
 from htcore.types import ModelIdentity
 from htcore.ui import session
 from htcore.ui.cohort_controls import ROC_KEY
 from htcore.ui.cohort_data import Cohort, measure
 from htcore.ui.cohort_report import figures_csv, report_html, subgroups_csv
+from htcore.ui.cohort_whole import whole_page
 from htcore.ui.cohort_words import shown
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
@@ -130,7 +131,7 @@ def test_presets_set_the_threshold_exactly(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_click_on_the_roc_sets_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     from htcore.ui import cohort_controls
 
-    cohort = Cohort(frame(), "k" * 64, MODEL, True, 0.5)
+    cohort = Cohort(frame(), "k" * 64, MODEL, True, 0.5, simulated=True)
     state: dict[str, Any] = {}
     monkeypatch.setattr(cohort_controls.st, "session_state", state)
     for given, expected in (([0.37], 0.37), (0.21, 0.21)):
@@ -291,7 +292,7 @@ def test_a_file_that_cannot_be_used_is_told_and_the_page_stays(
 
 def test_downloads_carry_figures_and_source() -> None:
     table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4), measure(table)
+    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4, simulated=True), measure(table)
     point = operating_point(measured.bootstrap, 0.4, 0.2)
     written = pd.read_csv(StringIO(figures_csv(cohort, measured, point, ("age 60 to 80 years",))))
     by_name = written.set_index("metric")
@@ -307,16 +308,16 @@ def test_downloads_carry_figures_and_source() -> None:
 
 def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> None:
     table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4), measure(table)
+    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4, simulated=True), measure(table)
     point = operating_point(measured.bootstrap, 0.4)
-    page = report_html(cohort, measured, point, ("age <60>",), None)
+    page = report_html(whole_page(cohort, measured, point, ("age <60>",), None))
     for words in ("Research use only", "SIMULATED", "test-model", "ab" * 32, "age &lt;60&gt;", "Not comparable"):
         assert words in page, words
     assert shown("sensitivity", point.figures["sensitivity"]) in page
     assert page.count("Plotly.newPlot(") == 7
     head = page[: page.index("<script")]
     assert "<script src=" not in page and "<link" not in head
-    own = report_html(Cohort(table, "k" * 64, None, True, 0.5), measured, point, (), None)
+    own = report_html(whole_page(Cohort(table, "k" * 64, None, True, 0.5, stored=False), measured, point, (), None))
     assert "source not known" in own and "SIMULATED" not in own
 
 
@@ -334,3 +335,38 @@ def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.M
     assert not page.exception and not page.error
     assert "Other models are not shown. The table of compared models holds a score that is no number" in texts(page)
     assert source(page).startswith("60 patients · 80 scans")
+
+
+def opening(scan_id: str, lesion_volume_ml: float) -> None:
+    """A page of one case's button."""
+    import pandas as pd
+
+    from htcore.ui.cohort_opening import draw_opening
+
+    draw_opening(pd.Series({"scan_id": scan_id, "lesion_volume_ml": lesion_volume_ml}), "case")
+
+
+def test_a_chosen_case_is_simulated_again_and_taken_to_the_review_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    from htcore.ui import cohort_opening
+
+    asked: list[Any] = []
+
+    def again(scan_id: str, lesion_volume_ml: float) -> bytes:
+        asked.append((scan_id, lesion_volume_ml))
+        if scan_id == "mine":
+            raise CohortError("This is no scan of a simulated cohort: open its files instead.")
+        return b"nifti"
+
+    monkeypatch.setattr(cohort_opening.services, "simulate_again", again)
+    monkeypatch.setattr(cohort_opening.st, "switch_page", asked.append)
+    page = AppTest.from_function(opening, args=("SIM-1-00042-1", 12.5)).run()
+    assert "SIM\\-1\\-00042\\-1" in page.button[0].label and "simulated" in page.button[0].label
+    page.session_state["htcore.cohort.threshold-x"] = 0.3
+    page.button[0].click().run()
+    assert not page.exception and asked == [("SIM-1-00042-1", 12.5), "pages/review.py"]
+    ((name, stream),) = page.session_state["htcore.waiting"]
+    assert name.endswith(".nii.gz") and stream.getvalue() == b"nifti"
+    assert page.session_state["htcore.cohort.threshold-x"] == 0.3
+    page = AppTest.from_function(opening, args=("mine", 12.5)).run()
+    page.button[0].click().run()
+    assert "no scan of a simulated cohort" in page.error[0].value and "htcore.waiting" not in page.session_state

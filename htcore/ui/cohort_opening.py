@@ -1,0 +1,52 @@
+"""A case of the cohort page on the review page: the shipped scans are simulated, and so can be made again."""
+
+from __future__ import annotations
+
+import io
+import time
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from htcore import services
+from htcore.errors import HtcoreError
+from htcore.ui import session
+from htcore.ui.words import plain
+from htcore.ui.work import Work
+
+REVIEW = "pages/review.py"
+_TICK_S = 0.2
+
+
+def draw_opening(case: pd.Series[Any], key: str) -> None:
+    """A button that simulates the scan of this row of `case_table` again and goes to it on the review page."""
+    label = f"Open {plain(str(case['scan_id']))} on the review page · simulated"
+    if not st.button(label, icon=":material/radiology:", key=f"open-{key}"):
+        return
+    try:
+        content = _simulated(str(case["scan_id"]), float(case["lesion_volume_ml"]))
+    except HtcoreError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    session.take([("simulated.nii.gz", io.BytesIO(content))])
+    st.switch_page(REVIEW)
+
+
+def _simulated(scan_id: str, lesion_volume_ml: float) -> bytes:
+    """The scan's file; shows how long it takes. Whatever else is clicked meanwhile leaves it."""
+    st.button("Cancel", icon=":material/close:", key="cancel-opening")
+    status = st.status("Simulating the scan again")
+    with status:
+        st.write("Some seconds; the first time after an installation up to a minute or two.")
+    job = Work(partial(_make, scan_id, lesion_volume_ml))
+    started = time.perf_counter()
+    while job.running:
+        status.update(label=f"Simulating the scan again · {time.perf_counter() - started:.0f} s")
+        job.wait(_TICK_S)
+    return job.result()
+
+
+def _make(scan_id: str, lesion_volume_ml: float, step: Any) -> bytes:
+    return services.simulate_again(scan_id, lesion_volume_ml)
