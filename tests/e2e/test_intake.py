@@ -159,8 +159,8 @@ def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, ad
     page.get_by_text("Open a study").click()
     page.get_by_role("button", name="simulated").last.click()
     page.wait_for_function("window.scoring", timeout=SCORE_MS)
-    shoot(page, "scoring")
     assert not page.evaluate("window.mixed")
+    shoot(page, "scoring")
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
 
 
