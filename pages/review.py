@@ -25,7 +25,10 @@ session.refresh()
 opened, under_way = session.assessment(), session.job() is not None
 
 # The order is the same in every state: an upload that is under way outlives the end of the scoring before it.
-head, body = st.container(), st.empty()
+head = st.container()
+# Emptied first for another study, or to hide the result: nothing of what was there may stay until this run has drawn.
+# Else it is kept while more is drawn over it: the viewer does not blink.
+body = st.empty().container() if session.is_other_view() else st.container()
 with head:
     # A refused scan has no result to hide; one that came while the screen is covered stays covered.
     if under_way or (opened is not None and (opened.risk is not None or session.is_covered())):
@@ -42,10 +45,7 @@ with st.expander("Open a study", expanded=opened is None and not under_way, icon
 
 remember_tab()
 
-if session.is_other_view():
-    # Else what was there stays until this run has drawn: nothing of another study, or of a hidden result, may.
-    body.empty()
-with body.container():
+with body:
     if opened is None and not under_way:
         draw_problem()
     elif session.is_covered():

@@ -119,8 +119,9 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
     page.get_by_role("button", name="Hide the result").click()
     page.get_by_text("The result is hidden.").wait_for()
     page.get_by_role("button", name="Show the result").click()
-    page.wait_for_selector(OPENED)
     page.get_by_text("The maps and the reasons follow.").wait_for()
+    page.wait_for_selector(OPENED)
+    page.wait_for_timeout(1000)
     fetched.clear()
     page.evaluate(
         """() => {
@@ -159,8 +160,8 @@ def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, ad
     page.get_by_text("Open a study").click()
     page.get_by_role("button", name="simulated").last.click()
     page.wait_for_function("window.scoring", timeout=SCORE_MS)
-    shoot(page, "scoring")
     assert not page.evaluate("window.mixed")
+    shoot(page, "scoring")
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
 
 
