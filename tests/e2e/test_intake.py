@@ -119,8 +119,9 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
     page.get_by_role("button", name="Hide the result").click()
     page.get_by_text("The result is hidden.").wait_for()
     page.get_by_role("button", name="Show the result").click()
-    page.wait_for_selector(OPENED)
     page.get_by_text("The maps and the reasons follow.").wait_for()
+    page.wait_for_selector(OPENED)
+    page.wait_for_timeout(1000)
     fetched.clear()
     page.evaluate(
         """() => {

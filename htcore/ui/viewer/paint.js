@@ -78,3 +78,11 @@ export function drawMarks(context, pane, place, { left, right, top, bottom }) {
   put(top, middleX, 14, "center");
   put(bottom, middleX, pane.height - 14, "center");
 }
+
+// A canvas of so many pixels of the page, as dense as the screen.
+export function fitted(canvas, width, height) {
+  const density = window.devicePixelRatio || 1;
+  [canvas.width, canvas.height] = [Math.round(width * density), Math.round(height * density)];
+  [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
+  canvas.getContext("2d").setTransform(density, 0, 0, density, 0, 0);
+}

@@ -2,12 +2,13 @@
 
 import { SCALE_WIDTH, STRIP_HEIGHT, drawScale, drawStrip } from "./charts.js";
 import { Controls } from "./controls.js";
-import { held, mapPixel, mapSize, panes, panned, pixelAt, placement, zoomedAbout } from "./geometry.js";
+import { held, panes, panned, placement, zoomedAbout } from "./geometry.js";
 import { listen } from "./gestures.js";
-import { Painter, drawMarks } from "./paint.js";
+import { Painter, drawMarks, fitted } from "./paint.js";
 import { fetchMap, fetchVolume, keepView, keptView } from "./parts.js";
+import { textAt } from "./readout.js";
 import { asBefore, atSlice, isWhole, newView, withPreset, withWindowDragged } from "./view.js";
-import { pointerText, positionText, stageLabel } from "./words.js";
+import { positionText, stageLabel } from "./words.js";
 
 const MAX_HEIGHT = 640;
 // Of the window's height, what the page's head, the buttons, the read-out and the strip take.
@@ -18,8 +19,7 @@ export class Viewer {
   constructor(root, study) {
     const [slices, rows, columns] = study.shape;
     const [rowMm, columnMm] = study.pixel_mm;
-    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null });
-    this.image = { rows, columns, rowMm, columnMm };
+    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null, image: { rows, columns, rowMm, columnMm } });
     const first = newView(study.start);
     this.view = keptView(study.opening, first, slices);
     this.moved = this.view !== first;
@@ -80,13 +80,12 @@ export class Viewer {
     }
   }
 
-  // More is known of the same study: its maps come. Slices, place, window and zoom stay.
+  // The maps come: window, zoom and a chosen place stay; a place that nobody chose gives way to the most telling slice.
   learn(study) {
     const came = Boolean(study.scale) && !this.study.scale;
     this.study = study;
     if (!came) return;
     this.controls.setMaps(study);
-    // A place that nobody chose is none: now the most telling slice is known.
     if (!this.moved) this.view = atSlice(this.view, study.start, this.slices);
     this.resize();
     if (this.volume) this.loadMaps();
@@ -123,18 +122,11 @@ export class Viewer {
       ? window.innerHeight - OTHER_HEIGHT_FULL_SCREEN
       : Math.min(MAX_HEIGHT, window.innerHeight - OTHER_HEIGHT, width / ratio);
     this.size = { width, height: Math.max(Math.min(300, width / ratio), room) };
-    this.density = window.devicePixelRatio || 1;
-    this.fit(canvas, this.size.width, this.size.height);
-    this.fit(scale, SCALE_WIDTH, this.size.height);
-    this.fit(strip, this.root.clientWidth, STRIP_HEIGHT);
+    fitted(canvas, this.size.width, this.size.height);
+    fitted(scale, SCALE_WIDTH, this.size.height);
+    fitted(strip, this.root.clientWidth, STRIP_HEIGHT);
     strip.style.width = "100%";
     this.draw();
-  }
-
-  fit(canvas, width, height) {
-    [canvas.width, canvas.height] = [Math.round(width * this.density), Math.round(height * this.density)];
-    [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
-    canvas.getContext("2d").setTransform(this.density, 0, 0, this.density, 0, 0);
   }
 
   draw() {
@@ -178,20 +170,8 @@ export class Viewer {
   }
 
   readPointer() {
-    this.controls.pointer.textContent = this.pointer && this.volume ? this.textAt(this.pointer) : "";
-  }
-
-  textAt({ x, y }) {
-    const pane = this.paneAt(x);
-    const pixel = pixelAt(placement(pane, this.image, this.view), this.image, x - pane.x, y);
-    if (!pixel || x < pane.x) return "";
-    const { rows, columns } = this.image;
-    const hu = this.volume[(this.view.index * rows + pixel.row) * columns + pixel.column];
-    const map = this.maps[this.view.overlay];
-    if (!map) return pointerText(hu, "none");
-    const size = mapSize(this.image, this.study.map_step);
-    const { row, column } = mapPixel(pixel, this.image, this.study.map_step);
-    return pointerText(hu, this.view.overlay, map[(this.view.index * size.rows + row) * size.columns + column]);
+    const { pointer } = this;
+    this.controls.pointer.textContent = pointer && this.volume ? textAt(this.paneAt(pointer.x), pointer, this) : "";
   }
 
   keep() {
