@@ -19,8 +19,7 @@ export class Viewer {
   constructor(root, study) {
     const [slices, rows, columns] = study.shape;
     const [rowMm, columnMm] = study.pixel_mm;
-    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null });
-    this.image = { rows, columns, rowMm, columnMm };
+    Object.assign(this, { root, study, slices, volume: null, maps: {}, pointer: null, image: { rows, columns, rowMm, columnMm } });
     const first = newView(study.start);
     this.view = keptView(study.opening, first, slices);
     this.moved = this.view !== first;
@@ -81,13 +80,12 @@ export class Viewer {
     }
   }
 
-  // More is known of the same study: its maps come. Slices, place, window and zoom stay.
+  // The maps come: window, zoom and a chosen place stay; a place that nobody chose gives way to the most telling slice.
   learn(study) {
     const came = Boolean(study.scale) && !this.study.scale;
     this.study = study;
     if (!came) return;
     this.controls.setMaps(study);
-    // A place that nobody chose is none: now the most telling slice is known.
     if (!this.moved) this.view = atSlice(this.view, study.start, this.slices);
     this.resize();
     if (this.volume) this.loadMaps();
