@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SCORING = "htcore.cohort.scoring"
-_TICK_S = 0.5
+_TICK_S = 3.0
+"""Streamlit collects garbage after every run, which holds the scoring up: look seldom."""
 _UNFORESEEN = "Something unforeseen went wrong: tell whoever runs this server the time of day."
 
 
