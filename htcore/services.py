@@ -52,10 +52,11 @@ class RefusedScan:
 
 @dataclass(frozen=True)
 class ScoredScan:
-    """A scan of a cohort with its score: a row for ``ValidationSet.from_frame``."""
+    """A scan of a cohort with its score: a row for ``ValidationSet.from_frame``; its files may say it is simulated."""
 
     scan_id: str
     values: Mapping[str, float | str]
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -306,7 +307,7 @@ def score_scan(
     values: dict[str, float | str] = {"thickness_mm": float(opened.volume.thickness_mm.mean()), **scan.values}
     values |= {"patient_id": scan.patient_id, "scan_id": scan.scan_id, "ht": int(scan.ht)}
     values |= {"logit": opened.risk.logit, "probability": opened.risk.probability}
-    return ScoredScan(scan.scan_id, values)
+    return ScoredScan(scan.scan_id, values, opened.receipt.simulated)
 
 
 def scored_table(outcomes: Iterable[ScoredScan | RefusedScan]) -> pd.DataFrame:

@@ -180,7 +180,7 @@ def test_an_undefined_figure_is_said_in_words() -> None:
     """Separated resamples leave no calibration slope in many of four patients."""
     result = run("evaluate")
     assert result.exit_code == 0 and "Traceback" not in result.output
-    assert "auc                    0.750" in result.stdout
+    assert "auc                        0.750" in result.stdout
 
 
 @pytest.mark.parametrize(

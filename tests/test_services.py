@@ -18,6 +18,7 @@ from htcore import services
 from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, RefusedError, StoppedError, UsageError
 from htcore.explain.shapley import MirrorGame
 from htcore.settings import Settings
+from htcore.training.cohort import CohortScan
 from htcore.types import Assessment, Volume
 from tests.phantom import head_volume
 from tests.small_bundle import write_small_bundle
@@ -222,6 +223,9 @@ def test_a_cohort_is_scored_and_what_cannot_be_is_listed(settings: Settings, tmp
     assert (done.evaluation.n_patients, done.evaluation.n_scans, done.evaluation.n_events) == (3, 3, 1)
     assert [(entry.scan_id, entry.code) for entry in done.refused] == [("s8", "too_few_slices")]
     assert seen[-1] == (4, 4)
+    scan = CohortScan("p0", "s0", EXAMPLES[0].path, True)
+    scored = services.score_scan(scan, 2, bundle)
+    assert isinstance(scored, services.ScoredScan) and scored.simulated
 
 
 def test_a_cohort_with_one_outcome_is_told(settings: Settings, tmp_path: Path) -> None:

@@ -100,6 +100,9 @@ def _table(rows: pd.DataFrame, key: str, empty: str, again: bool) -> None:
     if not again:
         st.dataframe(shown, **options)
         return
+    # Above the table, where it is seen.
+    place = st.container()
     chosen = st.dataframe(shown, on_select="rerun", selection_mode="single-row", **options)["selection"]["rows"]
     if chosen and chosen[0] < len(rows):
-        draw_opening(rows.iloc[chosen[0]], key)
+        with place:
+            draw_opening(rows.iloc[chosen[0]], key)

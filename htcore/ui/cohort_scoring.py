@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SCORING = "htcore.cohort.scoring"
-_TICK_S = 0.5
+_TICK_S = 3.0
+"""Streamlit collects garbage after every run, which holds the scoring up: look seldom."""
 _UNFORESEEN = "Something unforeseen went wrong: tell whoever runs this server the time of day."
 
 
@@ -55,7 +56,7 @@ class Scoring:
         self.job: Work[bool] = Work(partial(self._score, watch_session()))
 
     def _score(self, still_open: Callable[[], bool], step: Step) -> bool:
-        """Whether the scans are simulated; a scan under way ends at its next stage when this is stopped."""
+        """Whether any scan is simulated; a scan under way ends at its next stage when this is stopped."""
         cohort = services.labelled_scans(self.table)
         for number, scan in enumerate(cohort.scans):
             if scan.scan_id in self.outcomes:
@@ -68,7 +69,8 @@ class Scoring:
 
             self.outcomes[scan.scan_id] = services.score_scan(scan, number + 2, self.bundle, progress=tell)
         step(len(cohort.scans), len(cohort.scans))
-        return cohort.simulated
+        marked = (isinstance(entry, ScoredScan) and entry.simulated for entry in list(self.outcomes.values()))
+        return cohort.simulated or any(marked)
 
     def finish(self) -> None:
         """Show the scored scans on the page, or keep why that cannot be; nothing where it was stopped."""

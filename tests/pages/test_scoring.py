@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,20 @@ def test_a_table_that_cannot_be_used_is_told_and_the_page_stays(
     assert source(page).startswith("60 patients · 80 scans")
     page.button(key="dismiss-scoring").click().run()
     assert not page.error
+
+
+def test_scans_whose_files_say_that_they_are_simulated_are_called_so(
+    monkeypatch: pytest.MonkeyPatch, gate: threading.Event
+) -> None:
+    real = services.score_scan
+
+    def score(*given: Any, **named: Any) -> ScoredScan | RefusedScan:
+        found = real(*given, **named)
+        return replace(found, simulated=True) if isinstance(found, ScoredScan) else found
+
+    monkeypatch.setattr(services, "score_scan", score)
+    gate.set()
+    page = begin(monkeypatch)
+    scoring_of(page).job.wait(20)
+    page.run()
+    assert "SIMULATED" in source(page) and "39 patients" in source(page)
