@@ -39,12 +39,12 @@ def remember_tab() -> None:
     """Let the tab keep the open study's claim; give a tab that was just reloaded its study back."""
     served = session.served_study()
     # A reload ends the session that a study under way belongs to.
-    whole = served is not None and session.job() is None
+    kept = served.claim if served is not None and session.job() is None else None
     st.html(_STYLE)
     with st.container(key="tab"):
         answer = _component()(
             key="tab-claim",
-            data={"claim": served.claim if whole else None, "ask": session.is_new()},
+            data={"claim": kept, "ask": session.is_new()},
             on_claim_change=lambda: None,
         )
     claim = answer.get("claim")
