@@ -48,7 +48,7 @@ def _draw_uploaders() -> None:
             accept_multiple_files=True,
             key=key,
             on_change=_take_upload,
-            args=(key,),
+            args=(key, generation),
         )
     with folder_tab:
         key = f"folder-{generation}"
@@ -57,11 +57,14 @@ def _draw_uploaders() -> None:
             accept_multiple_files="directory",
             key=key,
             on_change=_take_upload,
-            args=(key,),
+            args=(key, generation),
         )
 
 
-def _take_upload(key: str) -> None:
+def _take_upload(key: str, generation: int) -> None:
+    # A late message of the browser may bring a former uploader's files once more.
+    if generation != session.upload_generation():
+        return
     given = [(entry.name, entry) for entry in st.session_state.get(key) or []]
     if given:
         session.take(given)

@@ -44,13 +44,13 @@ def remember_tab() -> None:
     """
     served = session.served_study()
     # A reload ends the session that a study under way belongs to.
-    whole = None if session.job() is not None else served
+    kept = served.claim if served is not None and session.job() is None else None
     st.html(_STYLE)
     with st.container(key="tab"):
         answer = _component()(
             key="tab-claim",
             data={
-                "claim": whole.claim if whole else None,
+                "claim": kept,
                 "ask": session.is_new(),
                 "greet": bool(Settings.from_environment().example),
             },

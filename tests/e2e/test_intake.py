@@ -123,12 +123,12 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
     page.wait_for_selector(OPENED)
     page.wait_for_timeout(1000)
     fetched.clear()
-    page.evaluate(
-        """() => {
-          window.canvas = document.querySelector(".viewer .stage canvas");
+    page.locator(".viewer .stage canvas").first.evaluate(
+        """canvas => {
+          const viewer = canvas.closest(".viewer");
           window.blank = false;
           const look = () => {
-            window.blank ||= !window.canvas.isConnected || !document.querySelector(".viewer[data-ready=true]");
+            window.blank ||= !canvas.isConnected || viewer.dataset.ready !== "true";
             requestAnimationFrame(look);
           };
           look();

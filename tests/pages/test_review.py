@@ -18,7 +18,7 @@ from htcore.bundle import Calibration
 from htcore.errors import ReadError
 from htcore.inference.clinical import ClinicalModel
 from htcore.types import Assessment, Familiarity, ModelIdentity, NearCase, RegionContribution
-from htcore.ui import session
+from htcore.ui import intake, session
 from htcore.ui.job import Job
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.ui.opened import refused, scored
@@ -378,6 +378,15 @@ def test_a_drop_meanwhile_replaces_what_is_under_way(page: AppTest, held: Held) 
     assert [[name for name, _ in source] for source in held.sources] == [["scan.dcm"], ["picture.png"]]
     assert [stop.is_set() for stop in held.stops] == [True, False]
     assert all(not uploader.value for uploader in page.file_uploader)
+
+
+def test_an_upload_that_a_late_message_repeats_is_taken_once(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, Any] = {"files-0": [SimpleNamespace(name="scan.dcm")], "htcore.uploads": 1}
+    monkeypatch.setattr(intake.st, "session_state", state)
+    intake._take_upload("files-0", 0)
+    assert "htcore.job" not in state
+    intake._take_upload("files-0", 1)
+    assert held.early.wait(20) and [name for name, _ in held.sources[0]] == ["scan.dcm"]
 
 
 def test_the_last_error_is_gone_while_the_next_input_is_read(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
