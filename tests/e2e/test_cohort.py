@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from htcore.simulation import CohortParameters, simulate_cohort
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.dashboard import OPENED, SCORE_MS, shoot
 from tests.evaluation.cohort import frame
@@ -141,7 +142,9 @@ def test_a_table_goes_in_and_a_report_comes_out(page: Page, address: str, tmp_pa
     shoot(page, "cohort-report")
 
 
-def test_a_case_opens_on_the_review_page_and_the_threshold_is_kept(page: Page, address: str) -> None:
+def test_a_case_opens_on_the_review_page_and_the_threshold_is_kept(page: Page, address: str, tmp_path: Path) -> None:
+    # The first simulation of an installation compiles, for minutes on a slow machine.
+    simulate_cohort(CohortParameters(patients=1, seed=1), tmp_path / "compiled", 1)
     open_cohort(page, address)
     first = threshold(page)
     page.get_by_role("button", name="Sensitivity ≥ 90%").click()
