@@ -9,7 +9,8 @@ import streamlit as st
 from htcore.ui import session
 from htcore.ui.words import STAGES, plain
 
-_EVERY_S = 0.25
+_EVERY_S, _LOOKS = 1.0, 4
+# Streamlit collects garbage after every run, which holds up the scoring: several looks a run.
 
 
 def draw_progress() -> None:
@@ -21,16 +22,19 @@ def draw_progress() -> None:
 @st.fragment(run_every=_EVERY_S)
 def _watch() -> None:
     job = session.job()
-    if job is None or job.news:
-        st.rerun()
-    stages = job.stages
-    label = "Starting…"
-    if stages:
-        label = f"{_words(stages[-1][0])} · {job.fraction:.0%} · {stages[0][1]:.1f} s"
     # Closed: the risk, once it is drawn below, stays within a small screen.
-    with st.status(label, expanded=False):
-        for (stage, since), (_, next_since) in pairwise(stages):
-            st.write(f"{_words(stage)}: {since - next_since:.1f} s")
+    status = st.status("Starting…", expanded=False)
+    told = 0
+    for _ in range(_LOOKS):
+        if job is None or job.news:
+            st.rerun()
+        stages = job.stages
+        if stages:
+            status.update(label=f"{_words(stages[-1][0])} · {job.fraction:.0%} · {stages[0][1]:.1f} s")
+        for (stage, since), (_, next_since) in list(pairwise(stages))[told:]:
+            status.write(f"{_words(stage)}: {since - next_since:.1f} s")
+        told = max(told, len(stages) - 1)
+        job.wait(_EVERY_S / _LOOKS)
 
 
 def _words(stage: str) -> str:

@@ -358,15 +358,16 @@ def test_a_chosen_case_is_simulated_again_and_taken_to_the_review_page(monkeypat
         return b"nifti"
 
     monkeypatch.setattr(cohort_opening.services, "simulate_again", again)
+    monkeypatch.setattr(cohort_opening.session, "take", asked.append)
     monkeypatch.setattr(cohort_opening.st, "switch_page", asked.append)
     page = AppTest.from_function(opening, args=("SIM-1-00042-1", 12.5)).run()
     assert "SIM\\-1\\-00042\\-1" in page.button[0].label and "simulated" in page.button[0].label
     page.session_state["htcore.cohort.threshold-x"] = 0.3
     page.button[0].click().run()
-    assert not page.exception and asked == [("SIM-1-00042-1", 12.5), "pages/review.py"]
-    ((name, stream),) = page.session_state["htcore.waiting"]
+    again_of, [(name, stream)], then = asked
+    assert not page.exception and (again_of, then) == (("SIM-1-00042-1", 12.5), "pages/review.py")
     assert name.endswith(".nii.gz") and stream.getvalue() == b"nifti"
     assert page.session_state["htcore.cohort.threshold-x"] == 0.3
     page = AppTest.from_function(opening, args=("mine", 12.5)).run()
     page.button[0].click().run()
-    assert "no scan of a simulated cohort" in page.error[0].value and "htcore.waiting" not in page.session_state
+    assert "no scan of a simulated cohort" in page.error[0].value and asked[3:] == [("mine", 12.5)]
