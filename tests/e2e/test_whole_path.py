@@ -18,6 +18,7 @@ from htcore.settings import Settings
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.conftest import serving
 from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, pixels, shoot, slice_number
+from tests.e2e.test_cohort import threshold, wait_until
 from tests.evaluation.cohort import frame
 
 if TYPE_CHECKING:
@@ -68,10 +69,9 @@ def test_from_an_example_to_a_model_of_ones_own(page: Page, tmp_path: Path) -> N
 
         page.get_by_role("link", name="Cohort").click()
         page.get_by_text("Click the model's curve").wait_for()
+        before_preset = threshold(page)
         page.get_by_role("button", name="Sensitivity ≥ 90%").click()
-        heading = page.get_by_role("heading", name=re.compile("At the threshold"))
-        page.wait_for_timeout(2000)
-        chosen = heading.inner_text()
+        chosen = wait_until(page, lambda now: now != before_preset)
         page.get_by_role("tab", name="Cases").click()
         page.get_by_text("missed").first.wait_for()
         shoot(page, "path-cases")
@@ -82,7 +82,7 @@ def test_from_an_example_to_a_model_of_ones_own(page: Page, tmp_path: Path) -> N
         page.get_by_text("From cohort to figures").wait_for()
         page.get_by_role("link", name="Cohort").click()
         page.get_by_text("Click the model's curve").wait_for()
-        assert heading.inner_text() == chosen
+        assert threshold(page) == chosen
 
         table = tmp_path / "mine.csv"
         frame(n_patients=90)[["patient_id", "scan_id", "ht", "probability"]].to_csv(table, index=False)
