@@ -98,6 +98,8 @@ def test_from_an_example_to_a_model_of_ones_own(page: Page, tmp_path: Path) -> N
 
         page.get_by_role("link", name="Review a scan").click()
         page.get_by_role("button", name="Clear this study").click()
+        page.get_by_role("heading", name="Review a scan", level=1).wait_for()
+        page.wait_for_timeout(2000)  # a page that is drawn anew closes an open list
         page.get_by_role("combobox", name="Model").click()
         page.get_by_role("option", name="mine").click()
         page.get_by_role("button", name=examples[0].label).click()
