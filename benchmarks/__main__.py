@@ -23,6 +23,7 @@ def commands(cohort: Path, model: str) -> Iterator[tuple[str, ...]]:
     yield ("predict",)
     yield ("network",)
     yield ("discrimination",)
+    yield ("evaluation",)
     yield ("cohort",)
     yield ("simulate",)
     yield ("quality", "60")
