@@ -156,6 +156,8 @@ def test_number_and_notice_are_on_one_small_screen(page: Page, address: str, stu
     open_study(page, address, study_files)
     gauge = page.locator("[class*=st-key-gauge] .js-plotly-plot")
     gauge.wait_for()
+    page.get_by_role("button", name="Report (PDF)").wait_for()
+    page.wait_for_timeout(1500)  # what told of the progress has made room
     notice = page.get_by_text("Research use only · weights trained on simulated scans").first
     for shown in (notice, gauge, page.locator(".viewer .stage")):
         box = shown.bounding_box()
