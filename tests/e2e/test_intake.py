@@ -62,9 +62,11 @@ def test_a_second_file_dropped_while_the_first_is_scored_is_a_study_of_its_own(s
     started.get_by_text(SIMULATED).wait_for(timeout=SCORE_MS)
     started.wait_for_selector(OPENED)
     assert started.locator(".viewer").count() == 1
-    started.get_by_text("Receipt and quality").click(timeout=SCORE_MS)  # drawn once all of it is done
+    started.get_by_role("button", name="Report (PDF)").wait_for(timeout=SCORE_MS)
+    started.wait_for_timeout(1500)  # the last drawing, once all of it is done
+    started.get_by_text("Receipt and quality").click()
     n_files = len(zipfile.ZipFile(example).namelist())
-    assert started.get_by_text(f"{n_files} files read as DICOM").count() == 1
+    started.get_by_text(f"{n_files} files read as DICOM").wait_for()
     assert started.get_by_text("Left out").count() == 0
 
 
