@@ -151,11 +151,12 @@ def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, ad
           window.scoring = window.mixed = false;
           new MutationObserver(() => {
             const buttons = [...document.querySelectorAll("button")];
-            if (!buttons.some(button => button.innerText.trim().endsWith("Cancel"))) return;
+            // Only the first look: soon the next study's own slices and risk stand there.
+            if (window.scoring || !buttons.some(button => button.innerText.trim().endsWith("Cancel"))) return;
             window.scoring = true;
             const text = document.body.innerText;
             const old = text.includes("go on to bleed") || text.includes(simulated);
-            window.mixed ||= old || document.querySelector(".viewer") !== null;
+            window.mixed = old || document.querySelector(".viewer") !== null;
           }).observe(document.body, { subtree: true, childList: true, characterData: true });
         }""",
         SIMULATED,
