@@ -26,9 +26,13 @@ opened, under_way = session.assessment(), session.job() is not None
 
 # The order is the same in every state: an upload that is under way outlives the end of the scoring before it.
 head = st.container()
-# Emptied first for another study, or to hide the result: nothing of what was there may stay until this run has drawn.
-# Else it is kept while more is drawn over it: the viewer does not blink.
-body = st.empty().container() if session.is_other_view() else st.container()
+# Two places that take turns: another study, or hiding the result, empties the place of what was there before. One place
+# emptied and filled in the same run would show the former until the run ends; within one view it is drawn over, so that
+# the viewer does not blink.
+if session.view() % 2:
+    body, _ = st.container(), st.empty()
+else:
+    _, body = st.empty(), st.container()
 with head:
     # A refused scan has no result to hide; one that came while the screen is covered stays covered.
     if under_way or (opened is not None and (opened.risk is not None or session.is_covered())):

@@ -182,12 +182,13 @@ def was_cancelled() -> bool:
     return _CANCELLED in st.session_state
 
 
-def is_other_view() -> bool:
-    """Whether this run draws another study than the last one did, or hides or shows its result."""
+def view() -> int:
+    """A number that is another one once another study is drawn than in the last run, or its result hidden or shown."""
     now = (upload_generation(), is_covered())
-    before = st.session_state.get(_DRAWN)
-    st.session_state[_DRAWN] = now
-    return before != now
+    number, before = st.session_state.get(_DRAWN, (0, now))
+    number += before != now
+    st.session_state[_DRAWN] = (number, now)
+    return int(number)
 
 
 def clear() -> None:

@@ -145,28 +145,27 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
 
 def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, address: str, example: Path) -> None:
     open_study(page, address, [example])
+    former = page.get_by_text("go on to bleed").first.inner_text()
     # An example is scored in less time than a test takes to look: the page itself keeps watch.
     page.evaluate(
-        """simulated => {
+        """former => {
           window.scoring = window.mixed = false;
           new MutationObserver(() => {
             const buttons = [...document.querySelectorAll("button")];
-            // Only the first look: soon the next study's own slices and risk stand there.
-            if (window.scoring || !buttons.some(button => button.innerText.trim().endsWith("Cancel"))) return;
+            if (!buttons.some(button => button.innerText.trim().endsWith("Cancel"))) return;
             window.scoring = true;
-            const text = document.body.innerText;
-            const old = text.includes("go on to bleed") || text.includes(simulated);
-            window.mixed = old || document.querySelector(".viewer") !== null;
+            window.mixed ||= document.body.innerText.includes(former);
           }).observe(document.body, { subtree: true, childList: true, characterData: true });
         }""",
-        SIMULATED,
+        former,
     )
     page.get_by_text("Open a study").click()
     page.get_by_role("button", name="simulated").last.click()
     page.wait_for_function("window.scoring", timeout=SCORE_MS)
-    assert not page.evaluate("window.mixed")
     shoot(page, "scoring")
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    page.get_by_role("button", name="Report (PDF)").wait_for(timeout=SCORE_MS)
+    assert not page.evaluate("window.mixed") and page.get_by_text("go on to bleed").first.inner_text() != former
 
 
 def test_no_file_name_is_ever_shown(page: Page, address: str) -> None:
