@@ -8,38 +8,20 @@ part left out, and from other numbers of patients. One seed each: differences of
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import pandas as pd
 
-from benchmarks.learning import ABLATIONS, OURS, Logits, Recipe, compared, learn, printed, score
+from benchmarks.learning import ABLATIONS, OURS, Logits, Recipe, compared, learn, options, prepared, printed, score
 from htcore import services
 from htcore.bundle import add_measurement
-from htcore.training.cache import prepare_scans
-from htcore.training.cohort import read_cohort
 from htcore.training.loop import LoopParameters
 
 
 def main() -> None:
     """Train each, compare, print; keep where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--test", type=Path, required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--patients", type=int, default=474)
+    parser = options(__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=[100])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=Path("learning"))
-    parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
-    training, test = (
-        prepare_scans(read_cohort(csv).scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
-        for csv in (arguments.train, arguments.test)
-    )
+    training, test = prepared(arguments)
     order = list(dict.fromkeys(entry.scan.patient_id for entry in training))
     loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
 

@@ -8,9 +8,7 @@ the scores into the bundle as ``baselines.csv``: the second cohort has to be the
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,12 +17,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.learning import OURS, PLAIN_NETWORKS, Logits, compared, learn, printed, score
+from benchmarks.learning import OURS, PLAIN_NETWORKS, Logits, compared, learn, options, prepared, printed, score
 from htcore import services
 from htcore.bundle import add_measurement
 from htcore.inference.predict import predict
-from htcore.training.cache import PreparedScan, prepare_scans
-from htcore.training.cohort import read_cohort
+from htcore.training.cache import PreparedScan
 from htcore.training.features import Features, lesion_factors, radiomics
 from htcore.training.loop import LoopParameters
 
@@ -71,24 +68,9 @@ def by_features(measure: Measure, training: Scans, test: Scans) -> Logits:
 
 def main() -> None:
     """Fit, score, compare, print; keep where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--test", type=Path, required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--patients", type=int, default=474)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=Path("learning"))
-    parser.add_argument("--keep", action="store_true")
-    arguments = parser.parse_args()
+    arguments = options(__doc__).parse_args()
     bundle = services.load_bundle_by_id(arguments.model)
-
-    def prepared(csv: Path) -> Scans:
-        return prepare_scans(read_cohort(csv).scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
-
-    training, test = prepared(arguments.train), prepared(arguments.test)
+    training, test = prepared(arguments)
 
     def by_network_map(entry: PreparedScan) -> Features:
         scan = entry.model_input()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,13 +16,38 @@ from numpy.typing import NDArray
 from htcore.evaluation.delong import delong_difference, delong_interval
 from htcore.networks import NetworkConfig, SliceResNetConfig, VolumeResNetConfig
 from htcore.training.batches import Augmentation, ScanArrays
-from htcore.training.cache import PreparedScan
+from htcore.training.cache import PreparedScan, prepare_scans
+from htcore.training.cohort import read_cohort
 from htcore.training.loop import Buildable, LoopParameters, fit, threads
 from htcore.training.parts import FACTORS, PreparedSource
 
 Logits = NDArray[np.float64]
 _DIFFERENCE = 4  # of the channels: against the mirror image
 _OURS = NetworkConfig(factors=len(FACTORS))
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What a program that compares networks may be told."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--patients", type=int, default=474)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("learning"))
+    parser.add_argument("--keep", action="store_true")
+    return parser
+
+
+def prepared(arguments: argparse.Namespace) -> list[tuple[PreparedScan, ...]]:
+    """The scans to learn from and those to measure on."""
+    return [
+        prepare_scans(read_cohort(csv).scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
+        for csv in (arguments.train, arguments.test)
+    ]
 
 
 @dataclass(frozen=True)
