@@ -145,6 +145,8 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
 
 def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, address: str, example: Path) -> None:
     open_study(page, address, [example])
+    # Until its run ends, Streamlit keeps the button that stopped this study beside its result.
+    page.get_by_role("button", name="Report (PDF)").wait_for(timeout=SCORE_MS)
     former = page.get_by_text("go on to bleed").first.inner_text()
     # An example is scored in less time than a test takes to look: the page itself keeps watch.
     page.evaluate(
