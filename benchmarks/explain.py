@@ -23,6 +23,7 @@ from scipy import ndimage, stats
 from benchmarks.targets import judge
 from htcore import services
 from htcore.bundle import Bundle
+from htcore.channels import BRAIN, CHANNELS, MIRRORED
 from htcore.explain import region_contributions
 from htcore.explain.class_map import gradcam
 from htcore.explain.regions import REGIONS, region_labels
@@ -31,7 +32,6 @@ from htcore.inference.predict import NetworkResult, run_networks
 from htcore.networks import LesionGatedResNet
 from htcore.training.cache import PreparedScan, prepare_scans
 from htcore.training.cohort import read_cohort
-from htcore.transforms.channels import HU_PER_UNIT
 from htcore.types import ModelInput
 
 Blocks = np.ndarray
@@ -41,7 +41,7 @@ LARGE_ML = 20.0
 STEPS = 8  # of integrated gradients
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # of the brain's blocks taken away or put back
 NOISE_HU = 2.0
-DIFFERENCE = 4
+
 TARGETS = {("lesion map", "all"): 0.90, ("lesion map", ">20 mL"): 0.98, ("class map", "all"): 0.85}
 TARGETS |= {("class map", ">20 mL"): 0.95}
 
@@ -135,7 +135,7 @@ def curves(networks: tuple[LesionGatedResNet, ...], found: Blocks, truth: Truth)
     """
     own = truth.scan.channels
     even = (own + own[..., ::-1]) / 2
-    even[:, DIFFERENCE] = 0.0
+    even[:, list(MIRRORED)] = 0.0
     order = np.argsort(np.where(truth.brain, found, -np.inf).ravel())[::-1]
     brain = int(truth.brain.sum())
     moved = {}
@@ -170,17 +170,17 @@ def noisy(scan: ModelInput, rng: np.random.Generator) -> ModelInput:
     noise = rng.normal(0.0, NOISE_HU, scan.brain.shape) * scan.brain
     smooth = ndimage.gaussian_filter(noise, (0.6, 1.0, 1.0))
     channels = scan.channels.copy()
-    for index, unit in enumerate(HU_PER_UNIT):
-        if unit is not None:
-            channels[:, index] += (smooth if index == 3 else noise) / unit * (channels[:, index] != 0)
-    channels[:, DIFFERENCE] += (smooth - smooth[..., ::-1]) / 10.0 * (channels[:, DIFFERENCE] != 0)
+    added = {"tissue": smooth, "pixel": noise, "difference": smooth - smooth[..., ::-1]}
+    for place, channel in enumerate(CHANNELS):
+        if channel.kind in added:
+            channels[:, place] += added[channel.kind] / channel.hu * (channels[:, place] != 0)
     return ModelInput(channels, scan.brain, scan.grid, ())
 
 
 def shifted(scan: ModelInput) -> ModelInput:
     """Half a pixel, 2 mm, to the back; the brain with it."""
     channels = ndimage.shift(scan.channels, (0, 0, 0.5, 0), order=1, mode="nearest")
-    return ModelInput(channels.astype(np.float32), channels[:, 5] > 0.5, scan.grid, ())
+    return ModelInput(channels.astype(np.float32), channels[:, BRAIN] > 0.5, scan.grid, ())
 
 
 def repeat(bundle: Bundle, networks: tuple[LesionGatedResNet, ...], truth: Truth, rng: np.random.Generator) -> dict:

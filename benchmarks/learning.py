@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from htcore.channels import MIRRORED
 from htcore.evaluation.delong import delong_difference, delong_interval
 from htcore.networks import NetworkConfig, SliceResNetConfig, VolumeResNetConfig
 from htcore.training.batches import Augmentation, ScanArrays
@@ -22,7 +23,6 @@ from htcore.training.loop import Buildable, LoopParameters, fit, threads
 from htcore.training.parts import FACTORS, PreparedSource
 
 Logits = NDArray[np.float64]
-_DIFFERENCE = 4  # of the channels: against the mirror image
 _OURS = NetworkConfig(factors=len(FACTORS))
 
 
@@ -58,7 +58,7 @@ class Recipe:
     network: Buildable[torch.nn.Module] = _OURS
     loop: dict[str, Any] = field(default_factory=dict)
     known_risk: bool = False
-    without_channel: int | None = None
+    without_channels: tuple[int, ...] = ()
 
 
 OURS = Recipe("lesion-gated residual network")
@@ -70,7 +70,7 @@ PLAIN_NETWORKS = (
 ABLATIONS = (
     Recipe("lesion masks teach nothing", loop={"lesion_weight": 0.0}),
     Recipe("causes teach nothing", replace(_OURS, factors=0)),
-    Recipe("no difference from the mirror image", without_channel=_DIFFERENCE),
+    Recipe("no difference from the mirror image", without_channels=MIRRORED),
     Recipe("scans not varied", loop={"augmentation": Augmentation(False, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)}),
     Recipe("the true risk taught instead of the outcome", known_risk=True),
 )
@@ -81,13 +81,12 @@ class _Source(PreparedSource):
 
     def __init__(self, scans: tuple[PreparedScan, ...], recipe: Recipe) -> None:
         super().__init__(scans, recipe.known_risk)
-        self.blank = recipe.without_channel
+        self.blank = list(recipe.without_channels)
 
     def load(self, index: int) -> ScanArrays:
         """The scan at ``index``."""
         arrays = super().load(index)
-        if self.blank is not None:
-            arrays.channels[:, self.blank] = 0
+        arrays.channels[:, self.blank] = 0
         return arrays
 
 

@@ -15,11 +15,12 @@ import numpy as np
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
+from htcore.channels import CHANNELS, channel
 from htcore.training.cache import PreparedScan, prepare_scans
 from htcore.training.cohort import read_cohort
-from htcore.transforms.channels import CHANNELS
 
-DIFFERENCE, HU = CHANNELS.index("mirrored difference"), 10.0
+DIFFERENCE = channel("mirrored difference")
+HU = CHANNELS[DIFFERENCE].hu
 DARK_WHERE_ILL = ("stroke window", "smoothed tissue", "mirrored difference")
 SMOOTHED_VOXELS = 2.0
 LEAST = 20  # voxels of infarct
@@ -40,7 +41,7 @@ def measure(entry: PreparedScan) -> dict[str, tuple[float, float]] | None:
     if arrays.lesion is None:
         return None
     channels, lesion = arrays.channels.astype(np.float32), arrays.lesion.astype(np.float32)
-    known = channels[:, CHANNELS.index("smoothed tissue")] != 0
+    known = channels[:, channel("smoothed tissue")] != 0
     known &= known[..., ::-1]
     ill, healthy = known & (lesion > 0.5), known & (lesion < 0.05) & (lesion[..., ::-1] < 0.05)
     if ill.sum() < LEAST:
@@ -48,7 +49,7 @@ def measure(entry: PreparedScan) -> dict[str, tuple[float, float]] | None:
     difference = channels[:, DIFFERENCE] * HU
     found = {"HU": (float(difference[ill].mean()), float(difference[healthy].std()))}
     for name in DARK_WHERE_ILL:
-        found[name] = told_apart(channels[:, CHANNELS.index(name)], known, ill, healthy)
+        found[name] = told_apart(channels[:, channel(name)], known, ill, healthy)
     return found
 
 

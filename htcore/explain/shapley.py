@@ -20,16 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from htcore.bundle import Calibration
+from htcore.channels import MIRRORED
 from htcore.explain.regions import REGIONS, region_labels
 from htcore.limits import checkpoint
-from htcore.transforms.channels import CHANNELS
 from htcore.types import FloatArray, ModelInput, RegionContribution
 
 Masks = NDArray[np.bool_]
 Value = Callable[[Masks], FloatArray]
 """Coalitions, bool (n, players), to their values (n,)."""
 
-_DIFFERENCE_CHANNEL = CHANNELS.index("mirrored difference")
 _MARGIN = 3
 """Slices beyond the brain that its features see: three mixings, each of the slices next to one."""
 _BATCH = {"cpu": 4}
@@ -187,7 +186,7 @@ class MirrorGame:
         present = torch.from_numpy(np.append(mask, True)).to(self.own.device)
         absent = ~present[self.place]
         made = torch.where(absent[:, None], self.mirrored, self.own)
-        made[:, _DIFFERENCE_CHANNEL].masked_fill_(absent, 0.0)
+        made[:, list(MIRRORED)] *= ~absent[:, None]
         return made
 
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from htcore.channels import BRAIN, CHANNELS
 from htcore.errors import UsageError
-from htcore.networks.blocks import BRAIN_CHANNEL, ResidualBlock
+from htcore.networks.blocks import ResidualBlock
 
 
 class BaselineOutput(NamedTuple):
@@ -35,7 +36,7 @@ class SliceResNetConfig:
 
     widths: tuple[int, int, int, int] = (16, 32, 64, 128)
     pooling: str = "max"
-    in_channels: int = 6
+    in_channels: int = len(CHANNELS)
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
@@ -72,7 +73,7 @@ class SliceResNet(nn.Module):
         slices = channels.shape[1]
         x = channels.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (B·S, channels, H, W)
         features = self.stages(self.stem(x)).mean(dim=(2, 3)).unflatten(0, (-1, slices))  # (B, S, C)
-        present = (channels[:, :, BRAIN_CHANNEL].sum(dim=(2, 3)) > 0).unsqueeze(-1)  # (B, S, 1)
+        present = (channels[:, :, BRAIN].sum(dim=(2, 3)) > 0).unsqueeze(-1)  # (B, S, 1)
         if self.config.pooling == "max":
             pooled = features.masked_fill(~present, 0.0).amax(dim=1)  # features are 0 or more
         else:
@@ -86,7 +87,7 @@ class VolumeResNetConfig:
     """Sizes of a `VolumeResNet`: features of its three stages."""
 
     widths: tuple[int, int, int] = (16, 32, 64)
-    in_channels: int = 6
+    in_channels: int = len(CHANNELS)
     dropout: float = 0.3
 
     def to_json(self) -> dict[str, Any]:

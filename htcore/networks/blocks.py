@@ -5,9 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-BRAIN_CHANNEL = 5
-"""Of the input: the share of each voxel that is brain."""
-
 
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions with batch normalisation and a shortcut."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from htcore.channels import BRAIN, CHANNELS
 from htcore.errors import UsageError
-from htcore.networks.blocks import BRAIN_CHANNEL, ResidualBlock
+from htcore.networks.blocks import ResidualBlock
 
 POOLS = ("lesion mean", "lesion mean x log volume", "attended slices")
 _HAZE = 0.05  # weight of brain outside the lesion where slices are attended: signs away from the infarct stay visible
@@ -37,7 +38,7 @@ class NetworkConfig:
         Known causes regressed in training as an auxiliary target; 0 for none.
     """
 
-    in_channels: int = 6
+    in_channels: int = len(CHANNELS)
     widths: tuple[int, int, int] = (16, 32, 64)
     feature_width: int = 32
     attention_width: int = 16
@@ -45,9 +46,9 @@ class NetworkConfig:
     factors: int = 5
 
     def __post_init__(self) -> None:
-        sizes = (self.in_channels - BRAIN_CHANNEL, *self.widths, self.feature_width, self.attention_width)
+        sizes = (self.in_channels - BRAIN, *self.widths, self.feature_width, self.attention_width)
         if len(self.widths) != 3 or min(sizes) < 1 or self.factors < 0 or not 0 <= self.dropout < 1:
-            raise UsageError("network sizes must be positive, with three widths, six channels or more, dropout below 1")
+            raise UsageError("network sizes must be positive, with three widths, a brain channel, dropout below 1")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
@@ -171,7 +172,7 @@ class LesionGatedResNet(nn.Module):
         """
         features = self.encode(channels)  # (B, S, H/2, W/2, C)
         lesion = self.lesion(features).squeeze(-1)  # (B, S, H/2, W/2)
-        brain = functional.avg_pool2d(channels[:, :, BRAIN_CHANNEL], 2)  # (B, S, H/2, W/2)
+        brain = functional.avg_pool2d(channels[:, :, BRAIN], 2)  # (B, S, H/2, W/2)
         pools = self.pooling(features, lesion, brain)  # (B, K, S, H/2, W/2)
         upsampled = functional.interpolate(lesion, scale_factor=2.0, mode="bilinear", align_corners=False)
         return self.classify(features, pools.detach() if hold_pooling else pools, upsampled)

@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from htcore.channels import BRAIN, CHANNELS, MIRRORED
 from htcore.errors import UsageError
-from htcore.transforms.channels import HU_PER_UNIT
 
-_UPPER = (1.0, 1.0, None, 2.0, None, None)
-_LOWER = (0.0, 0.0, None, -2.0, None, None)
-_BRAIN = 5
-_SMOOTHED = 3
-_DIFFERENCE = 4
-_RIM_IN_SMOOTHED = 0.5  # an edge pixel weighs 0.4 of some 0.7 under the smoothing's width of one pixel
+_RIM_IN_TISSUE = 0.5  # an edge pixel weighs 0.4 of some 0.7 under the averages' width of one pixel
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +109,7 @@ class Batch:
         reach, slices = settings.shift_pixels, settings.shift_slices
         shifts = (int(rng.integers(-slices, slices + 1)), *(int(v) for v in rng.integers(-reach, reach + 1, size=2)))
         flip = settings.flip and rng.random() < 0.5
-        # Channel 4 is a difference between a pixel and its mirror: flipping the array negates it by itself.
+        # A difference between a pixel and its mirror image changes its sign when the array is flipped.
         for tensor, axes in ((self.channels, (0, 2, 3)), (self.lesion, (0, 1, 2))):
             moved = _shift(tensor[index], shifts, axes)
             tensor[index] = moved.flip(-1) if flip else moved
@@ -126,7 +121,7 @@ class Batch:
         together keep the same.
         """
         slices = self.channels.shape[1]
-        present = torch.nonzero(self.channels[:, :, _BRAIN].amax(dim=(0, 2, 3)) > 0).flatten()
+        present = torch.nonzero(self.channels[:, :, BRAIN].amax(dim=(0, 2, 3)) > 0).flatten()
         first, last = widen(int(present[0]), int(present[-1])) if len(present) else widen(slices, -1)
         if last >= first:
             self.channels, self.lesion = self.channels[:, first : last + 1], self.lesion[:, first : last + 1]
@@ -173,36 +168,38 @@ def _vary_intensity(channels: Tensor, settings: Augmentation, rng: np.random.Gen
     gain = float(np.exp(rng.normal(0.0, settings.gain)))
     strength = np.float32(rng.uniform(0.0, settings.noise_hu))
     noise = torch.from_numpy(strength * rng.standard_normal((slices, rows, columns), dtype=np.float32))
-    for channel in (_SMOOTHED, _DIFFERENCE):
-        channels[:, channel] *= gain
-    inside = channels[:, _BRAIN] > 0.5
-    for channel, unit in enumerate(HU_PER_UNIT):
-        if unit is None:
-            continue
-        # The smoothed channel averages some forty pixels of noise away, and is 0 where no tissue is known.
-        where = channels[:, channel] != 0 if channel == _SMOOTHED else inside
-        change = offset if channel == _SMOOTHED else offset + noise
-        channels[:, channel] = (channels[:, channel] + where * change / unit).clamp(_LOWER[channel], _UPPER[channel])
+    inside = channels[:, BRAIN] > 0.5
+    for place, channel in enumerate(CHANNELS):
+        if channel.kind in ("tissue", "difference"):
+            channels[:, place] *= gain
+        # A tissue channel averages some forty pixels of noise away, and is 0 where no tissue is known.
+        if channel.kind == "tissue":
+            _brighten(channels, place, (channels[:, place] != 0) * offset)
+        elif channel.kind == "pixel":
+            _brighten(channels, place, inside * (offset + noise))
 
 
 def _vary_rim(channels: Tensor, settings: Augmentation, rng: np.random.Generator) -> None:
     """Take the brain mask's outermost pixel away from one scan, or brighten it, or both; in place."""
     erode, brighter = rng.random() < settings.rim_erosion, float(rng.uniform(0.0, settings.rim_hu))
     if erode:
-        kept = _eroded(channels[:, _BRAIN] > 0.5)
+        kept = _eroded(channels[:, BRAIN] > 0.5)
         channels *= kept[:, None]
-        # The difference needs both sides.
-        channels[:, _DIFFERENCE] *= kept.flip(-1)
+        # A difference needs both sides.
+        channels[:, list(MIRRORED)] *= kept.flip(-1)[:, None]
     if brighter > 0:
-        inside = channels[:, _BRAIN] > 0.5
+        inside = channels[:, BRAIN] > 0.5
         rim = inside & ~_eroded(inside)
-        for channel, unit in enumerate(HU_PER_UNIT):
-            if unit is None:
-                continue
-            share = _RIM_IN_SMOOTHED if channel == _SMOOTHED else 1.0
-            where = rim & (channels[:, channel] != 0) if channel == _SMOOTHED else rim
-            varied = channels[:, channel] + where * (share * brighter / unit)
-            channels[:, channel] = varied.clamp(_LOWER[channel], _UPPER[channel])
+        for place, channel in enumerate(CHANNELS):
+            if channel.kind == "tissue":
+                _brighten(channels, place, (rim & (channels[:, place] != 0)) * (_RIM_IN_TISSUE * brighter))
+            elif channel.kind == "pixel":
+                _brighten(channels, place, rim * brighter)
+
+
+def _brighten(channels: Tensor, place: int, by_hu: Tensor) -> None:
+    channel = CHANNELS[place]
+    channels[:, place] = (channels[:, place] + by_hu / channel.hu).clamp(channel.low, channel.high)
 
 
 def _eroded(mask: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from htcore.transforms.channels import HU_PER_UNIT, REFERENCE_HU
+from htcore.channels import CHANNELS, REFERENCE_HU, channel
 
-_STROKE, _ARTERY, _SMOOTHED, _DIFFERENCE = 0, 2, 3, 4
+_STROKE, _ARTERY = channel("stroke window"), channel("dense artery")
+_SMOOTHED, _DIFFERENCE = channel("smoothed tissue"), channel("mirrored difference")
 _LEVELS_HU = (-2.0, -4.0, -6.0)
 _QUARTERS = 4
 _CSF_SHARE = 0.05  # of the stroke window: below 22 HU
@@ -29,7 +30,7 @@ def radiomics(channels: NDArray[np.floating], brain: NDArray[np.bool_], voxel_ml
 
     Parameters
     ----------
-    channels : shape (slices, 6, rows, columns)
+    channels : shape (slices, channels, rows, columns)
         As ``htcore.transforms.make_channels`` gives them.
     brain : bool, shape (slices, rows, columns)
     voxel_ml : float
@@ -96,7 +97,7 @@ def lesion_factors(
 
 
 def _in_hu(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    unit = np.float32(HU_PER_UNIT[_SMOOTHED] or 1.0)
+    unit = np.float32(CHANNELS[_SMOOTHED].hu)
     return values[:, _SMOOTHED] * unit + np.float32(REFERENCE_HU), values[:, _DIFFERENCE] * unit
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from htcore.channels import BRAIN
 from htcore.training.batches import Batch
 
 _DICE_SMOOTHING = 5.0  # voxels: an empty mask with an empty map counts as agreement
@@ -68,7 +69,7 @@ def losses(
     lesion = factors = classification.new_zeros(())
     if output.lesion_logits is not None:
         has = batch.has_lesion
-        inside = batch.channels[has, :, 5] > 0.5
+        inside = batch.channels[has, :, BRAIN] > 0.5
         lesion = lesion_loss(output.lesion_logits[has].float(), batch.lesion[has], inside, total)
     if output.factors is not None:
         known = torch.isfinite(batch.factors)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from htcore.brain import brain_mask
+from htcore.channels import BRAIN
 from htcore.errors import RefusedError
 from htcore.limits import checkpoint
 from htcore.transforms.channels import make_channels, normalise
@@ -14,7 +15,7 @@ from htcore.transforms.sampling import AIR_HU, SliceStack, stack_from
 from htcore.transforms.symmetry import MidsagittalPlane, find_midsagittal
 from htcore.types import CanonicalGrid, FloatArray, ModelInput, Volume
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever a scan would give other channels: a bundle states the version it was trained with."""
 
 SHAPE = (30, 48, 40)
@@ -55,7 +56,7 @@ def prepare(volume: Volume) -> ModelInput:
     channels = make_channels(normalised, fine_brain, PIXEL_MM / 2)
     return ModelInput(
         channels=channels,
-        brain=channels[:, 5] > 0.5,
+        brain=channels[:, BRAIN] > 0.5,
         grid=grid,
         steps=(
             f"brain mask {brain_ml:.0f} mL on a {_COARSE_MM:g} mm grid",
@@ -77,7 +78,9 @@ def _scanner_grid(stack: SliceStack) -> tuple[NDArray[np.float32], FloatArray]:
     low, high = np.min(corners, axis=0), np.max(corners, axis=0)
     # A head is smaller than 270 mm: a larger field of view holds air, and an absurd one must not fill the memory.
     middle, half = (low + high) / 2, np.minimum((high - low) / 2, [135.0, 150.0, 200.0])
-    axes = [np.arange(middle[a] - half[a], middle[a] + half[a] + 1e-6, _COARSE_MM) for a in range(3)]
+    # Even about the middle: a mirrored scan must meet the mirrored grid.
+    counts = np.floor(half / _COARSE_MM).astype(int)
+    axes = [middle[a] + _COARSE_MM * np.arange(-counts[a], counts[a] + 1) for a in range(3)]
     z, y, x = np.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
     hu = stack.sample(np.stack([x, y, z], axis=-1), AIR_HU)
     return hu, np.array([axes[0][0], axes[1][0], axes[2][0]])

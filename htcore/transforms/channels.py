@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from htcore.brain import BONE_HU
+from htcore.channels import REFERENCE_HU
 
-CHANNELS = ("stroke window", "brain window", "dense artery", "smoothed tissue", "mirrored difference", "brain")
-HU_PER_UNIT = (40.0, 80.0, None, 10.0, None, None)
-"""How many HU make one unit of a channel that shifts with the HU scale; ``None`` where it does not."""
-
-REFERENCE_HU = 33.0  # the brain's median is moved here: scanners differ by several HU
 _TISSUE_HU = (16.0, 60.0)  # grey and white matter, infarcted too; CSF, calcium and blood left out
+_WEIGHED_HU = (10.0, 50.0)
+_WEIGHT_PER_HU = 0.2  # a voxel 10 HU brighter weighs seven times as much: between white and grey matter lie 8 HU
+_FLUID_HU = (10.0, 22.0)  # all fluid below, none above; CSF lies near 8, white matter near 28
 _DENSE_HU = 20.0
 _EXCLUDE_BONE_MM = 4.0  # skull-base bone within this distance drowned the dense-artery channel
 
@@ -30,7 +29,7 @@ def normalise(hu: NDArray[np.float32], brain: NDArray[np.bool_]) -> tuple[NDArra
 
 
 def make_channels(hu: NDArray[np.float32], brain: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.float32]:
-    """The six channels at half the in-plane resolution given.
+    """The network's channels at half the in-plane resolution given.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ def make_channels(hu: NDArray[np.float32], brain: NDArray[np.bool_], pixel_mm: f
 
     Returns
     -------
-    float32, shape (slices, 6, rows, columns)
+    float32, shape (slices, channels, rows, columns)
         In the order of ``CHANNELS``; zero outside the brain.
     """
     fraction = _halve(brain.astype(np.float32))
@@ -50,19 +49,33 @@ def make_channels(hu: NDArray[np.float32], brain: NDArray[np.bool_], pixel_mm: f
     inside = fraction > 0.5
     inner = np.stack([cv2.erode(section.astype(np.uint8), np.ones((3, 3), np.uint8)) for section in brain]).astype(bool)
     smooth, known = _smooth_tissue(hu, inner)
-    difference = np.where(known & known[..., ::-1], smooth - smooth[..., ::-1], 0.0)
+    denoised = ndimage.gaussian_filter(hu, (0.5, 1.0, 1.0))
+    bright, bright_known = _weighed_tissue(denoised, inner, _WEIGHT_PER_HU)
+    dark, dark_known = _weighed_tissue(denoised, inner, -_WEIGHT_PER_HU)
+    fluid = _fluid(hu, brain)
     out = np.stack(
         [
             np.clip((coarse - 20.0) / 40.0, 0.0, 1.0) * inside,
             np.clip(coarse / 80.0, 0.0, 1.0) * inside,
             _dense_artery(hu, brain, pixel_mm) * inside,
             np.clip((smooth - REFERENCE_HU) / 10.0, -2.0, 2.0) * known,
-            np.clip(difference / 10.0, -2.0, 2.0),
+            _from_mirror(smooth, known),
             fraction,
+            np.clip((bright - REFERENCE_HU) / 10.0, -2.0, 2.0) * bright_known,
+            _from_mirror(bright, bright_known),
+            _from_mirror(dark, dark_known),
+            fluid * inside,
+            (fluid - fluid[..., ::-1]) * (inside & inside[..., ::-1]),
         ],
         axis=1,
     )
     return np.ascontiguousarray(out, dtype=np.float32)
+
+
+def _from_mirror(tissue: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Difference from the mirror image in units of 10 HU; 0 where either side is not known."""
+    difference = np.where(known & known[..., ::-1], tissue - tissue[..., ::-1], 0.0)
+    return np.asarray(np.clip(difference / 10.0, -2.0, 2.0), dtype=np.float32)
 
 
 def _halve(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,6 +94,28 @@ def _smooth_tissue(hu: NDArray[np.float32], inner: NDArray[np.bool_]) -> tuple[N
     total = ndimage.gaussian_filter(total, sigma)
     known = (weight > 0.2) & (_halve(inner.astype(np.float32)) > 0.25)
     return np.where(known, total / np.maximum(weight, 1e-3), REFERENCE_HU).astype(np.float32), known
+
+
+def _weighed_tissue(
+    denoised: NDArray[np.float32], inner: NDArray[np.bool_], per_hu: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Mean over tissue that favours bright voxels, or dark ones (``per_hu`` below 0); and where enough speaks."""
+    low, high = _WEIGHED_HU
+    tissue = inner & (denoised > low) & (denoised < high)
+    weight = np.where(tissue, np.exp(per_hu * (np.clip(denoised, low, high) - REFERENCE_HU)), 0.0).astype(np.float32)
+    sigma = (0.6, 1.2, 1.2)
+    total = ndimage.gaussian_filter(_halve(weight * np.where(tissue, denoised, 0.0)), sigma)
+    mean = total / np.maximum(ndimage.gaussian_filter(_halve(weight), sigma), 1e-6)
+    speaks = ndimage.gaussian_filter(_halve(tissue.astype(np.float32)), sigma) > 0.12
+    known = speaks & (_halve(inner.astype(np.float32)) > 0.25)
+    return np.where(known, mean, REFERENCE_HU).astype(np.float32), known
+
+
+def _fluid(hu: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Share of fluid about each voxel, 0–1."""
+    low, high = _FLUID_HU
+    share = np.clip((high - ndimage.gaussian_filter(hu, (0.5, 0.7, 0.7))) / (high - low), 0.0, 1.0) * brain
+    return np.asarray(ndimage.gaussian_filter(_halve(share.astype(np.float32)), (0.6, 1.0, 1.0)), dtype=np.float32)
 
 
 def _dense_artery(hu: NDArray[np.float32], brain: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ _CAP_HU = 60.0  # a difference beyond this counts no more: an infarct or a bleed
 _MAX_ANGLE_DEG = 25.0
 _MAX_SHIFT_MM = 20.0
 _SAMPLES = 4000
+_STEPS = np.array([3.0, 3.0, 2.0])  # degrees, degrees, mm
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,12 @@ def find_midsagittal(
 
     Notes
     -----
-    A coarse search over yaw and roll on a fixed sample of points in and around the brain, then Nelder-Mead. Nothing is
-    random: points are taken at a fixed stride.
+    A coarse search over yaw and roll on a fixed sample of points in and around the brain, then Nelder-Mead from either
+    side. Nothing is random and nothing favours a side: the mirror image of a scan has the mirror image of its plane.
     """
     image = ndimage.gaussian_filter(np.clip(hu, -100.0, 150.0), 1.0)
     head = ndimage.binary_dilation(brain, iterations=max(1, round(9.0 / spacing_mm)))
-    indices = np.argwhere(head)
-    points: FloatArray = indices[:: max(1, len(indices) // _SAMPLES), ::-1].astype(np.float64) * spacing_mm
+    points: FloatArray = _sample(head)[:, ::-1].astype(np.float64) * spacing_mm
     centre: FloatArray = np.argwhere(brain).mean(axis=0)[::-1] * spacing_mm
     here = _at(image, points, spacing_mm)
 
@@ -74,16 +74,29 @@ def find_midsagittal(
         return float(difference.mean()) + float(beyond)
 
     start = _coarse(cost)
-    simplex = np.array([start, *(start + np.diag([3.0, 3.0, 2.0]))])
-    best = optimize.minimize(
-        cost,
-        start,
-        method="Nelder-Mead",
-        options={"initial_simplex": simplex, "xatol": 0.1, "fatol": 0.005, "maxfev": 90},
-    ).x
+    ends = [
+        optimize.minimize(
+            cost,
+            start,
+            method="Nelder-Mead",
+            options={"initial_simplex": simplex, "xatol": 0.1, "fatol": 0.005, "maxfev": 90},
+        )
+        for simplex in (np.array([start, *(start + np.diag(side * _STEPS))]) for side in (1.0, -1.0))
+    ]
+    best = min(ends, key=lambda end: float(end.fun)).x
     left = pose_rotation(best[0], best[1])[:, 0]
     x, y, z = centre + best[2] * left + origin_mm
     return MidsagittalPlane(float(best[0]), float(best[1]), (float(x), float(y), float(z)))
+
+
+def _sample(head: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Some ``_SAMPLES`` of the voxels of ``head``, the same of either side; (n, 3)."""
+    indices = np.argwhere(head)
+    # Counted outwards from the middle column: a voxel and its mirror image have the same number.
+    outwards = np.abs(2 * indices[:, 2] - (head.shape[2] - 1)) // 2
+    stride = max(1, len(indices) // _SAMPLES)
+    chosen: NDArray[np.int64] = indices[(7 * indices[:, 0] + 3 * indices[:, 1] + outwards) % stride == 0]
+    return chosen
 
 
 def _coarse(cost: Callable[[FloatArray], float]) -> FloatArray:

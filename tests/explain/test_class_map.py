@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from htcore.channels import CHANNELS
 from htcore.explain.class_map import gradcam, hirescam, tapped
 from htcore.networks import NetworkConfig
 
@@ -32,7 +33,7 @@ def test_network_contributions_are_hirescam_with_pooling_held() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = NetworkConfig().build().eval()
-        x = torch.randn(1, 4, 6, 48, 40) * 0.3
+        x = torch.randn(1, 4, len(CHANNELS), 48, 40) * 0.3
     x[:, :, 5] = 1.0
     own = network(x)
     found = hirescam(network.refine, lambda: network(x, hold_pooling=True).logit.sum())

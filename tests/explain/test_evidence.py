@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from htcore.channels import CHANNELS
 from htcore.errors import BundleError
 from htcore.explain import explain
 from htcore.explain.evidence import measure_lesion, slice_contributions, voxel_contributions
@@ -33,7 +34,7 @@ def example(seed: int = 0) -> tuple[NetworkResult, ModelInput]:
     lesion[15:18, 20:24, 28:32] = 0.9
     logit = float(contributions.astype(np.float64).sum()) - 0.3
     result = NetworkResult(logit, lesion, contributions, -0.3, np.zeros(0, np.float32))
-    return result, ModelInput(np.zeros((30, 6, 48, 40), np.float32), brain, grid(), ())
+    return result, ModelInput(np.zeros((30, len(CHANNELS), 48, 40), np.float32), brain, grid(), ())
 
 
 @pytest.mark.parametrize("tilt_deg", [0.0, 18.0])

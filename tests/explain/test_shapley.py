@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from htcore.bundle import Calibration
+from htcore.channels import CHANNELS
 from htcore.explain import region_contributions
 from htcore.explain.regions import REGIONS, region_labels
 from htcore.explain.shapley import MirrorGame, shapley_values
@@ -50,7 +51,7 @@ class Darkest(nn.Module):
 def head(**painted: float) -> ModelInput:
     """Even tissue of 0.5; ``left_M5=0.2`` paints a region, its difference from the other side painted with it."""
     brain = ellipsoid()
-    channels = np.zeros((SHAPE[0], 6, *SHAPE[1:]), dtype=np.float32)
+    channels = np.zeros((SHAPE[0], len(CHANNELS), *SHAPE[1:]), dtype=np.float32)
     channels[:, TISSUE] = 0.5 * brain
     channels[:, BRAIN] = brain
     for name, value in painted.items():
@@ -187,7 +188,7 @@ class TestMirrorGame:
             assert entry.contribution == pytest.approx(expected, abs=1e-6)
 
     def test_a_head_without_brain_has_no_regions(self) -> None:
-        empty = ModelInput(np.zeros((30, 6, 48, 40), np.float32), np.zeros(SHAPE, np.bool_), grid(), ())
+        empty = ModelInput(np.zeros((30, len(CHANNELS), 48, 40), np.float32), np.zeros(SHAPE, np.bool_), grid(), ())
         assert region_contributions((Weighed(1.0),), empty, CALIBRATION) == ()
 
 
@@ -197,7 +198,7 @@ def real_network() -> nn.Module:
         network = NetworkConfig(widths=(8, 8, 8), feature_width=8, attention_width=4).build()
         for name, parameter in network.named_parameters():
             if "mixing" in name or "bias" in name:  # fresh weights mix nothing, and leave empty slices empty
-                nn.init.normal_(parameter, std=0.5)
+                nn.init.normal_(parameter, std=1.0)
     return network.eval().requires_grad_(False)
 
 
@@ -206,7 +207,7 @@ def low_head() -> ModelInput:
     rng = np.random.default_rng(0)
     brain = np.roll(ellipsoid(half_height_mm=40.0), -8, axis=0)
     brain[-8:] = False
-    channels = rng.uniform(0, 1, (SHAPE[0], 6, *SHAPE[1:])).astype(np.float32) * brain[:, None]
+    channels = rng.uniform(0, 1, (SHAPE[0], len(CHANNELS), *SHAPE[1:])).astype(np.float32) * brain[:, None]
     channels[:, BRAIN] = brain
     return ModelInput(channels, brain, grid(), ())
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from htcore.bundle import Bundle, BundleContents, Calibration, save_bundle
+from htcore.channels import CHANNELS
 from htcore.errors import BundleError, UsageError
 from htcore.inference import choose_device, predict, predict_or_fall_back
 from htcore.inference.predict import run_networks
@@ -31,7 +32,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def scan(seed: int) -> ModelInput:
     rng = np.random.default_rng(seed)
-    channels = rng.normal(0, 0.3, (30, 6, 48, 40)).astype(np.float32)
+    channels = rng.normal(0, 0.3, (30, len(CHANNELS), 48, 40)).astype(np.float32)
     brain = np.zeros((30, 48, 40), dtype=np.bool_)
     brain[4:28, 6:42, 4:36] = True
     channels[:, 5] = brain

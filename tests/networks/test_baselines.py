@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from htcore.channels import CHANNELS
 from htcore.errors import UsageError
 from htcore.networks import SliceResNetConfig, VolumeResNetConfig
 from htcore.training.loop import LoopParameters, fit
@@ -23,7 +24,7 @@ CONFIGS = (
 def random_scan(slices: int) -> torch.Tensor:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        channels = torch.rand(2, slices, 6, 24, 20)
+        channels = torch.rand(2, slices, len(CHANNELS), 24, 20)
     channels[:, :, 5] = 1.0
     return channels
 
@@ -50,7 +51,7 @@ def test_a_pooling_without_meaning_is_refused() -> None:
 
 @pytest.mark.parametrize("config", CONFIGS[1:], ids=lambda config: config.to_json()["network"])
 def test_the_loop_trains_it_and_its_loss_falls(config: SliceResNetConfig | VolumeResNetConfig, tmp_path: Path) -> None:
-    fitted = fit(config, BlobSource(24), LoopParameters(epochs=4, threads=1), tmp_path)
+    fitted = fit(config, BlobSource(24), LoopParameters(epochs=8, threads=1), tmp_path)
     first, last = fitted.log[0], fitted.log[-1]
     assert last.classification < first.classification and last.lesion == last.factors == 0.0
     assert fitted.network.config == config

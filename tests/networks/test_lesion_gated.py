@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from htcore.channels import CHANNELS
 from htcore.errors import UsageError
 from htcore.networks import LesionGatedResNet, NetworkConfig
 
@@ -21,7 +22,7 @@ def network(seed: int = 0, config: NetworkConfig | None = None) -> LesionGatedRe
 
 def scans(n: int = 2, slices: int = 5, seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(n, slices, 6, 48, 40, generator=generator) * 0.3
+    x = torch.randn(n, slices, len(CHANNELS), 48, 40, generator=generator) * 0.3
     x[:, :, 5] = 0.0
     x[:, :, 5, 6:42, 4:36] = 1.0
     return x
@@ -61,7 +62,7 @@ def test_a_scan_scores_the_same_alone_and_in_company() -> None:
 
 def test_no_brain_at_all_gives_numbers() -> None:
     with torch.inference_mode():
-        out = network().eval()(torch.zeros(1, 4, 6, 48, 40))
+        out = network().eval()(torch.zeros(1, 4, len(CHANNELS), 48, 40))
     assert torch.isfinite(out.logit).all() and float(out.contributions.abs().max()) == 0.0
 
 

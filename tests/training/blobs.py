@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from htcore.channels import CHANNELS
 from htcore.training.batches import ScanArrays
 
 
@@ -18,8 +19,8 @@ class BlobSource:
         self.factors[::2, 0] = (depth[::2] - 1.0) / 0.5
         self.scans: list[ScanArrays] = []
         for index in range(n):
-            channels = rng.normal(0, 0.05, (slices, 6, 16, 16)).astype(np.float32)
-            channels[:, 5] = 0
+            channels = rng.normal(0, 0.05, (slices, len(CHANNELS), 16, 16)).astype(np.float32)
+            channels[:, 5:] = 0
             channels[:, 5, 1:15, 1:15] = 1
             channels[:, 0] += 0.5
             lesion = np.zeros((slices, 16, 16), dtype=np.float32)

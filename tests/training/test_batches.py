@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from htcore.channels import CHANNELS, MIRRORED
 from htcore.errors import UsageError
 from htcore.training.batches import Augmentation, Batch, ScanArrays, _vary_intensity, _vary_rim, epoch_order, n_batches
 from tests.training.blobs import BlobSource
@@ -61,7 +62,7 @@ def test_flip_mirrors_lesion_and_image_alike_and_negates_the_difference() -> Non
 
 def test_offset_moves_each_window_by_its_own_unit() -> None:
     source = BlobSource(1)
-    channels = np.zeros((2, 6, 8, 8), dtype=np.float32)
+    channels = np.zeros((2, len(CHANNELS), 8, 8), dtype=np.float32)
     channels[:, 5, 2:6, 2:6] = 1.0
     for channel in (0, 1, 2, 3):
         channels[:, channel, 2:6, 2:6] = 0.5
@@ -70,7 +71,7 @@ def test_offset_moves_each_window_by_its_own_unit() -> None:
     settings = replace(NONE, offset_hu=3.0)
     offset = float(np.random.default_rng(7).normal(0.0, 3.0))
     _vary_intensity(batch.channels[0], settings, np.random.default_rng(7))
-    inside = batch.channels[0, 0, :, 3, 3].numpy()
+    inside = batch.channels[0, 0, :6, 3, 3].numpy()
     expected = [0.5 + offset / 40, 0.5 + offset / 80, 0.5, 0.5 + offset / 10, 0.0, 1.0]
     np.testing.assert_allclose(inside, expected, atol=1e-6)
     assert float(batch.channels[0, :, :5, 0].abs().max()) == 0.0
@@ -93,8 +94,8 @@ def test_source_is_not_changed_by_augmentation() -> None:
 
 
 def square() -> torch.Tensor:
-    """One slice, channels (1, 6, 9, 9): a brain of 5 x 5 pixels in columns 3 to 7, half a unit everywhere in it."""
-    channels = torch.zeros(1, 6, 9, 9)
+    """One slice, channels (1, C, 9, 9): a brain of 5 x 5 pixels in columns 3 to 7, half a unit everywhere in it."""
+    channels = torch.zeros(1, len(CHANNELS), 9, 9)
     channels[:, :, 2:7, 3:8] = 0.5
     channels[:, 5, 2:7, 3:8] = 1.0
     return channels
@@ -122,7 +123,7 @@ def test_a_brightened_rim_is_one_pixel_wide_and_each_channel_has_its_unit() -> N
     for channel, unit in ((0, 40.0), (1, 80.0), (3, 20.0)):
         assert float(change[0, channel, 2, 5]) == pytest.approx(brighter / unit, abs=1e-6)
         assert int((change[0, channel] > 0).sum()) == 16  # 25 pixels less 9 inner ones
-    assert float(change[:, [2, 4, 5]].abs().max()) == 0.0
+    assert float(change[:, [2, 4, 5, *MIRRORED]].abs().max()) == 0.0
 
 
 def test_the_default_varies_the_rim_of_some_scans_only() -> None:

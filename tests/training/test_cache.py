@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from htcore.channels import CHANNELS
 from htcore.errors import CohortError
 from htcore.simulation.writer import write_mask, write_nifti
 from htcore.training.cache import prepare_scans, read_mask
@@ -38,7 +39,7 @@ def test_prepared_once_and_refused_listed(cohort: tuple[Path, Volume, np.ndarray
     assert [entry.scan.scan_id for entry in prepared] == ["a1"] and told[-1] == ("prepare", 2, 2)
     assert [entry.row for entry in refused] == [2] and "text.txt" not in refused[0].message
     arrays = prepared[0].arrays()
-    assert arrays.channels.shape == (30, 6, 48, 40) and arrays.channels.dtype == np.float16
+    assert arrays.channels.shape == (30, len(CHANNELS), 48, 40) and arrays.channels.dtype == np.float16
     assert arrays.lesion is not None and 20 < float(arrays.lesion.astype(np.float64).sum()) * 0.08 < 60
     assert float(arrays.lesion[:, :, 20:].sum()) > 0.9 * float(arrays.lesion.sum())  # the blob lies on the left
     assert prepared[0].model_input().channels.dtype == np.float32

@@ -157,7 +157,7 @@ def test_the_best_epoch_on_selection_patients_is_kept_and_ends_the_training(tmp_
 def test_interrupted_with_selection_equals_uninterrupted(tmp_path: Path) -> None:
     source, selection = BlobSource(20), BlobSource(12, seed=2)
     selection.labels[:] = 1 - selection.labels  # the more is learnt, the worse: an early epoch is the best
-    parameters = replace(FAST, epochs=4)
+    parameters = replace(FAST, epochs=4, learning_rate=1e-2)
     straight = fit(TINY, source, parameters, tmp_path / "a", selection=selection)
     assert straight.chosen.epoch < 3 < len(straight.log)
 

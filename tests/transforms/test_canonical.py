@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,19 @@ def test_a_block_of_water_is_refused() -> None:
         prepare(water)
     assert caught.value.code == "no_brain"
     assert caught.value.exit_code == 4
+
+
+def mirrored(volume: Volume) -> Volume:
+    """The same head with left and right exchanged."""
+    affines = volume.affines.copy()
+    affines[:, :3, 3] += (volume.shape[2] - 1) * affines[:, :3, 0]
+    affines[:, :3, 0] *= -1
+    affines[:, 0, :] *= -1
+    return replace(volume, hu=np.ascontiguousarray(volume.hu[..., ::-1]), affines=affines)
+
+
+def test_a_mirrored_head_gives_the_mirrored_channels() -> None:
+    volume = head_volume(infarct_side="left", yaw_deg=7.0, tilt_deg=10.0)
+    one, other = prepare(volume), prepare(mirrored(volume))
+    np.testing.assert_allclose(one.channels, other.channels[..., ::-1], atol=1e-4)
+    assert np.abs(one.channels - other.channels).max() > 1.0
