@@ -1,5 +1,9 @@
 """How long a warm process takes from a folder to the probability, to the maps and to the regions; and a cold command.
 
+Beside it the same network behind a conventional pipeline, as SimpleITK (or MONAI's ``LoadImaged``, ``Orientationd``,
+``Spacingd`` on top of it) does it: series reader, axes to LPS, 1 mm voxels. The study is a straight one there, which
+such a reader does not misplace.
+
 ``python -m benchmarks.predict [PATH]``; without a path the real study beside the project where it is present, else the
 first example study. Medians over ``RUNS``, a first cold run apart; then the same for a copy in thin slices; then
 ``python -m htcore predict`` in a process of its own.
@@ -18,19 +22,24 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import SimpleITK
 import torch
 
 from benchmarks.read import REAL_STUDY, THIN_SLICES, instances, write
 from benchmarks.targets import judge
 from htcore import services
 from htcore.bundle import Bundle
+from htcore.inference.predict import predict
 from htcore.settings import Settings
-from htcore.transforms import reproject
+from htcore.transforms import prepare, reproject
+from htcore.types import Volume
 
 RUNS = 5
 COLD_RUNS = 3
 THREADS = 2
 RISK_S, THIN_RISK_S, MORE_S, COLD_S = 1.5, 3.0, 6.0, 6.0
+CONVENTIONAL_TIMES, SAME_PROBABILITY = 3.0, 0.01
+STRAIGHT = "large-left-infarct"
 STAGES = ("read", "prepare", "network", "explain")
 
 
@@ -90,6 +99,53 @@ def warm(path: Path, name: str, bundle: Bundle, bound: float) -> None:
     judge(f"{name}: maps and regions more", medians["maps and regions more"], MORE_S, unit="s")
 
 
+def conventional(folder: Path, bundle: Bundle) -> float:
+    """Probability by the same network, from SimpleITK's reader and resampler on."""
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    image = SimpleITK.DICOMOrient(reader.Execute(), "LPS")
+    size, spacing = np.array(image.GetSize()), np.array(image.GetSpacing())
+    counts = [int(count) for count in np.floor((size - 1) * spacing) + 1]
+    image = SimpleITK.Resample(
+        image,
+        counts,
+        SimpleITK.Transform(),
+        SimpleITK.sitkLinear,
+        image.GetOrigin(),
+        (1.0, 1.0, 1.0),
+        image.GetDirection(),
+        -1000.0,
+    )
+    hu = SimpleITK.GetArrayFromImage(image).astype(np.int16)
+    affines = np.tile(np.eye(4), (len(hu), 1, 1))
+    for index, affine in enumerate(affines):
+        affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3))
+        affine[:3, 3] = image.TransformIndexToPhysicalPoint((0, 0, index))
+    result = predict(bundle, prepare(Volume(hu, affines, np.ones(len(hu)))))
+    return float(bundle.calibration.probability(np.array(result.logit)))
+
+
+def compare(bundle: Bundle) -> None:
+    """Take turns on one straight study; print both medians, and judge ratio and agreement."""
+    example = next(entry for entry in services.example_studies() if entry.id == STRAIGHT)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write(instances(example.path), Path(scratch) / "straight")
+        own, other = [], []
+        for _ in range(RUNS + 1):
+            started = time.perf_counter()
+            opened = services.assess(folder, bundle=bundle, device="cpu", regions=False)
+            middle = time.perf_counter()
+            theirs = conventional(folder, bundle)
+            own.append(middle - started)
+            other.append(time.perf_counter() - middle)
+    if opened.risk is None:
+        raise SystemExit("the straight study was refused: nothing to compare")
+    ours_s, theirs_s = statistics.median(own[1:]), statistics.median(other[1:])
+    print(f"a straight example study: htcore {ours_s:.3f} s, SimpleITK and the same network {theirs_s:.3f} s")
+    judge("conventional pipeline, times slower", theirs_s / ours_s, CONVENTIONAL_TIMES, at_least=True)
+    judge("conventional pipeline, other probability", abs(theirs - opened.risk.probability), SAME_PROBABILITY)
+
+
 def main(path: Path, name: str) -> None:
     """Time and print."""
     bundle = services.load_bundle_by_id(Settings.from_environment().default_model)
@@ -97,6 +153,7 @@ def main(path: Path, name: str) -> None:
     warm(path, name, bundle, RISK_S)
     with tempfile.TemporaryDirectory() as folder:
         warm(write(thinner(instances(path)), Path(folder) / "thin"), f"{THIN_SLICES} thin slices", bundle, THIN_RISK_S)
+    compare(bundle)
     taken = []
     for _ in range(COLD_RUNS):
         started = time.perf_counter()
