@@ -244,8 +244,13 @@ def add_measurement(path: Path, name: str, content: bytes) -> Bundle:
     return load_bundle(path)
 
 
-def load_bundle(path: Path) -> Bundle:
+def load_bundle(path: Path, *, earlier: bool = False) -> Bundle:
     """Read and verify a bundle: every file's hash, the schema's and the transforms' version.
+
+    Parameters
+    ----------
+    earlier : bool
+        Whether an earlier version's preparation will do: to start a training from, never to score.
 
     Raises
     ------
@@ -263,7 +268,7 @@ def load_bundle(path: Path) -> Bundle:
         if hashes.get(name) != _sha256(file):
             raise BundleError(f"The model's {name} was changed or damaged: {_RESTORE}.", code="bundle_damaged")
     config = _read_json(path / _CONFIG)
-    _check_versions(config)
+    _check_versions(config, (transforms.VERSION, *(transforms.EARLIER if earlier else ())))
     try:
         network = NetworkConfig.from_json(config["network"])
         calibration = Calibration.from_json(_read_json(path / _CALIBRATION))
@@ -351,14 +356,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _check_versions(config: dict[str, Any]) -> None:
+def _check_versions(config: dict[str, Any], transforms_versions: tuple[str, ...]) -> None:
     schema = config.get("schema")
     if not isinstance(schema, int) or schema > SCHEMA:
         raise BundleError(
             f"The model was written by a newer version (schema {schema}, this is {SCHEMA}): update the software.",
             code="bundle_version",
         )
-    if config.get("transforms_version") != transforms.VERSION:
+    if config.get("transforms_version") not in transforms_versions:
         raise BundleError(
             f"The model was trained with version {config.get('transforms_version')} of the image preparation, this is "
             f"{transforms.VERSION}: use the software it came with, or train it again.",

@@ -170,6 +170,16 @@ def test_other_versions_and_settings_are_refused(saved: Path, changes: dict[str,
     assert caught.value.code == code
 
 
+def test_a_bundle_of_an_earlier_preparation_scores_nothing_but_may_be_started_from(saved: Path) -> None:
+    rewrite(saved, transforms_version="1")
+    with pytest.raises(BundleError, match="version 1 of the image preparation"):
+        load_bundle(saved)
+    assert load_bundle(saved, earlier=True).identity.id == load_bundle(saved, earlier=True).path.name
+    rewrite(saved, transforms_version="0")
+    with pytest.raises(BundleError, match="version 0"):
+        load_bundle(saved, earlier=True)
+
+
 def test_weights_of_another_size_are_refused(saved: Path) -> None:
     rewrite(saved, network=NetworkConfig().to_json())
     with pytest.raises(BundleError, match="do not fit"):

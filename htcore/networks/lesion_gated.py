@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from htcore.networks.blocks import ResidualBlock
 
 POOLS = ("lesion mean", "lesion mean x log volume", "attended slices")
 _HAZE = 0.05  # weight of brain outside the lesion where slices are attended: signs away from the infarct stay visible
+_FIRST = "stem.0.weight"
 _INITIAL_LESION_LOGIT = -3.0  # an infarct fills a few percent of the brain
 
 
@@ -214,3 +216,10 @@ class LesionGatedResNet(nn.Module):
         factors = self.factors(pooled.flatten(1)) if self.factors is not None else None
         bias = self.classifier.bias.squeeze()
         return NetworkOutput(logit, lesion_logits, contributions, bias, factors, pooled.flatten(1))
+
+
+def widened(weights: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """The same weights for a network of more input channels: it answers as before, whatever the further ones hold."""
+    first = weights[_FIRST]  # (features, channels, 3, 3)
+    further = first.new_zeros(first.shape[0], channels - first.shape[1], *first.shape[2:])
+    return {**weights, _FIRST: torch.cat([first, further], dim=1)}

@@ -15,11 +15,12 @@ import pandas as pd
 import torch
 
 from htcore.bundle import Bundle, BundleContents, load_bundle, save_bundle
+from htcore.channels import CHANNELS
 from htcore.errors import UsageError
 from htcore.inference.calibrate import fit_calibration
 from htcore.inference.clinical import fit_clinical
 from htcore.inference.device import choose_device
-from htcore.networks import LesionGatedResNet, NetworkConfig
+from htcore.networks import LesionGatedResNet, NetworkConfig, widened
 from htcore.training.cache import PreparedScan, RefusedScan
 from htcore.training.card import card_values, left_out, render
 from htcore.training.distributed import Processes, joined
@@ -98,7 +99,7 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
     if out.exists():
         raise UsageError("The model's folder exists already: choose another id or delete the folder.")
     chosen = choose_device(parameters.device)
-    start = None if parameters.start_from is None else load_bundle(parameters.start_from)
+    start = None if parameters.start_from is None else load_bundle(parameters.start_from, earlier=True)
     config = _sizes(parameters.network, start)
     work = out.with_name(f"{out.name}.training")
     with joined(chosen) as processes:
@@ -135,8 +136,9 @@ def _sizes(wanted: NetworkConfig | None, start: Bundle | None) -> NetworkConfig:
     """The network's sizes; those of the bundle to start from have to fit."""
     if start is None:
         return wanted or NetworkConfig(factors=len(FACTORS))
+    grown = replace(start.config, in_channels=len(CHANNELS))
     # Dropout holds no weights: it may differ.
-    if wanted is not None and replace(wanted, dropout=0.0) != replace(start.config, dropout=0.0):
+    if wanted is not None and replace(wanted, dropout=0.0) != replace(grown, dropout=0.0):
         raise UsageError(
             f"The model to start from ({start.identity.id}) has other sizes than the network asked for: "
             "ask for its sizes, or start from fresh weights."
@@ -146,7 +148,7 @@ def _sizes(wanted: NetworkConfig | None, start: Bundle | None) -> NetworkConfig:
             f"The model to start from ({start.identity.id}) was trained towards {start.config.factors} causes, "
             f"this version knows {len(FACTORS)}: choose another model to start from."
         )
-    return wanted or start.config
+    return wanted or grown
 
 
 def _fit_members(
@@ -178,7 +180,7 @@ def _fit_members(
                 device,
                 told,
                 selection=PreparedSource(member.selection) if member.selection else None,
-                start=sources[number % len(sources)].state_dict() if sources else None,
+                start=widened(sources[number % len(sources)].state_dict(), config.in_channels) if sources else None,
                 processes=processes,
             )
         )

@@ -17,6 +17,8 @@ from htcore.types import CanonicalGrid, FloatArray, ModelInput, Volume
 
 VERSION = "2"
 """Changes whenever a scan would give other channels: a bundle states the version it was trained with."""
+EARLIER = ("1",)
+"""Versions whose channels are nearly the first of today's: their weights are worth starting a training from."""
 
 SHAPE = (30, 48, 40)
 SLICE_MM, PIXEL_MM = 5.0, 4.0

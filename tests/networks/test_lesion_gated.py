@@ -7,7 +7,7 @@ import torch
 
 from htcore.channels import CHANNELS
 from htcore.errors import UsageError
-from htcore.networks import LesionGatedResNet, NetworkConfig
+from htcore.networks import LesionGatedResNet, NetworkConfig, widened
 
 
 def network(seed: int = 0, config: NetworkConfig | None = None) -> LesionGatedResNet:
@@ -75,3 +75,14 @@ def test_configuration_survives_json_and_refuses_nonsense() -> None:
     for bad in ({"dropout": 1.0}, {"widths": (16, 0, 64)}, {"in_channels": 5}, {"factors": -1}):
         with pytest.raises(UsageError):
             NetworkConfig(**bad)  # type: ignore[arg-type]
+
+
+def test_a_widened_network_answers_as_before_whatever_the_further_channels_hold() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        narrow = NetworkConfig(in_channels=6).build().eval()
+        scan = torch.rand(1, 5, 9, 24, 20)
+    wide = NetworkConfig(in_channels=9).build().eval()
+    wide.load_state_dict(widened(narrow.state_dict(), 9))
+    torch.testing.assert_close(wide(scan).logit, narrow(scan[:, :, :6]).logit)
+    torch.testing.assert_close(wide(scan).lesion_logits, narrow(scan[:, :, :6]).lesion_logits)
