@@ -38,6 +38,15 @@ def test_difference_equals_the_formulas_of_the_paper() -> None:
     assert 0 < found.p_value < 1
 
 
+def test_the_variance_of_one_area_equals_the_formulas_of_the_paper() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(50) < 8  # few with, many without: either count has its own place
+    score = np.round(rng.normal(0, 1, 50) + labels, 1)
+    # Against a score that says nothing, which varies not at all.
+    value, variance = _direct(labels, score, np.zeros(50))
+    assert delong_variance(labels, score) == pytest.approx((value + 0.5, variance))
+
+
 def test_a_score_does_not_differ_from_itself_or_its_order() -> None:
     labels = np.array([True, False, True, False, True, False])
     score = np.array([0.9, 0.2, 0.4, 0.5, 0.7, 0.1])
