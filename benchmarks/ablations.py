@@ -14,6 +14,7 @@ from benchmarks.learning import ABLATIONS, OURS, Logits, Recipe, compared, learn
 from htcore import services
 from htcore.bundle import add_measurement
 from htcore.training.loop import LoopParameters
+from htcore.transforms import VERSION
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
     if arguments.keep:
         path = services.load_bundle_by_id(arguments.model).path
         for name, table in (("ablations.csv", parts), ("data_efficiency.csv", sizes.sort_values("patients"))):
-            add_measurement(path, name, _csv(table))
+            add_measurement(path, name, _csv(table.assign(preparation=VERSION)))
 
 
 def _csv(table: pd.DataFrame) -> bytes:
