@@ -368,9 +368,10 @@ def validation_predictions(bundle: Bundle) -> tuple[pd.DataFrame, bool]:
     """The bundle's stored predictions, and whether their patients took no part in calibration either.
 
     A bundle trained without a validation cohort holds its calibration patients alone; of a mixed table the fair part
-    is given.
+    is given. ``stored_row`` is each scan's row in the bundle, from 0: the place of its thumbnail.
     """
     table = bundle.validation
+    table = table.assign(stored_row=range(len(table)))
     if "part" not in table.columns:
         return table, True
     fair = table["part"] == "validation"
