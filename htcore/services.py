@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from htcore.errors import BundleError, HtcoreError, RefusedError, UsageError
+from htcore.errors import BundleError, HtcoreError, RefusedError, StoppedError, UsageError
 from htcore.limits import checkpoint, limited
 from htcore.settings import Settings
 from htcore.types import Assessment, Familiarity, Finding, QualityReport, StudyReceipt, Volume
@@ -296,9 +296,17 @@ def evaluate_cohort(
 def score_scan(
     scan: CohortScan, row: int, bundle: Bundle, device: str = "auto", progress: Progress | None = None
 ) -> ScoredScan | RefusedScan:
-    """Score one scan of a cohort, which stands in that row of its table; one that cannot be scored says why."""
+    """Score one scan of a cohort, which stands in that row of its table; one that cannot be scored says why.
+
+    Raises
+    ------
+    StoppedError
+        From the first `checkpoint` after a limit around it was set to stop.
+    """
     try:
         opened = assess(scan.path, bundle=bundle, device=device, regions=False, progress=progress)
+    except StoppedError:
+        raise
     except HtcoreError as error:
         return RefusedScan(scan.scan_id, error.code, str(error), row)
     if opened.risk is None:
