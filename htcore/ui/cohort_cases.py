@@ -63,7 +63,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
         _table(false, "cohort-false", "No scan without HT lies above the threshold.", again, cohort.pictures)
     st.caption(
         (
-            "The pictures are of simulated scans; the patient's right is on their left. "
+            "The pictures are of simulated scans, with the patient's right on the left. "
             if cohort.pictures
             else "The model stores predictions, not images: there are no thumbnails. "
         )

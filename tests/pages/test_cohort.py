@@ -254,7 +254,7 @@ def test_each_case_keeps_its_own_picture_when_scans_are_filtered_and_sorted(
     fitted = frame(n_patients=3, seed=2).assign(part="calibration", patient_id="C", scan_id=["C1", "C2", "C3", "C4"])
     page, addresses = pictured(monkeypatch, tmp_path, pd.concat([fitted, frame()], ignore_index=True))
     assert not page.exception and "no thumbnails" not in texts(page)
-    assert "The pictures are of simulated scans; the patient's right is on their left." in texts(page)
+    assert "The pictures are of simulated scans, with the patient's right on the left." in texts(page)
     age = next(s for s in page.slider if s.key.startswith("filter-age"))
     for change in (
         lambda: None,
