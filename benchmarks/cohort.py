@@ -77,6 +77,7 @@ def timed_page(table: pd.DataFrame, section: str) -> list[float]:
         validation=table,
         identity=ModelIdentity("made-up", "0" * 64, "nothing", simulated=True),
         calibration=SimpleNamespace(threshold=0.5, prevalence=0.5),
+        thumbnails=None,
     )
     session.current_bundle = lambda: bundle  # type: ignore[assignment, return-value]
     page = AppTest.from_file(str(Path(__file__).parents[1] / "pages" / "cohort.py"), default_timeout=600)

@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,23 @@ SCHEMA = 2
 _WEIGHTS, _CONFIG, _CALIBRATION = "weights.safetensors", "config.json", "calibration.json"
 _VALIDATION, _LOG, _CARD, _HASHES = "validation.parquet", "training_log.csv", "card.md", "hashes.json"
 _CARD_VALUES, _EMBEDDING, _CLINICAL = "card.json", "embedding.safetensors", "clinical.json"
+_THUMBNAILS = "thumbnails.safetensors"
 FILES = (_WEIGHTS, _CONFIG, _CALIBRATION, _VALIDATION, _LOG, _CARD)
 """What every bundle holds."""
 OPTIONAL = (
     _CARD_VALUES,
     _EMBEDDING,
     _CLINICAL,
+    _THUMBNAILS,
     "explanation.json",
     "robustness.json",
     "baselines.csv",
     "data_efficiency.csv",
     "ablations.csv",
 )
-"""What it may hold on top: the card's numbers, the network's view of the validation scans, and measurements of it."""
+"""What it may hold on top: the card's numbers, the network's view of the validation scans, pictures of simulated ones,
+and measurements of it."""
+_NO_PICTURES = "A model holds no pictures of patients: thumbnails are kept of simulated scans alone."
 _RESTORE = "restore the model's folder from its source, or train it again"
 
 
@@ -98,6 +103,13 @@ class BundleContents:
     embedding : float32, shape (rows of ``validation``, features)
         What the classifiers see of each validation scan, or None.
     clinical : plain values of the regression that joins the image's score with covariates, or None.
+    thumbnails : uint8, shape (rows of ``validation``, rows, columns)
+        A picture of each validation scan, as `htcore.training.thumbnails.thumbnail`, or None; of simulated scans alone.
+
+    Raises
+    ------
+    UsageError
+        If scans and what is kept of each differ in number, or scans that are not simulated have pictures.
     """
 
     networks: tuple[LesionGatedResNet, ...]
@@ -111,6 +123,13 @@ class BundleContents:
     card_values: dict[str, Any] | None = None
     embedding: NDArray[np.float32] | None = None
     clinical: dict[str, Any] | None = None
+    thumbnails: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        if self.embedding is not None and len(self.embedding) != len(self.validation):
+            raise UsageError("one embedding for each validation scan")
+        if self.thumbnails is not None:
+            _check_thumbnails(self.thumbnails, len(self.validation), self.simulated)
 
 
 class Bundle:
@@ -164,8 +183,22 @@ class Bundle:
     @property
     def embedding(self) -> NDArray[np.float32] | None:
         """As `BundleContents` has it."""
-        file = self.path / _EMBEDDING
-        return np.asarray(load_file(file)["embedding"].numpy(), dtype=np.float32) if file.is_file() else None
+        found = self._array(_EMBEDDING)
+        return None if found is None else np.asarray(found, dtype=np.float32)
+
+    @cached_property
+    def thumbnails(self) -> NDArray[np.uint8] | None:
+        """As `BundleContents` has it, read once; never of a bundle that is not simulated."""
+        found = self._array(_THUMBNAILS) if self.identity.simulated else None
+        return None if found is None else np.asarray(found, dtype=np.uint8)
+
+    def _array(self, name: str) -> NDArray[Any] | None:
+        """The one array of an optional file."""
+        file = self.path / name
+        if not file.is_file():
+            return None
+        found: NDArray[Any] = load_file(file)[file.stem].numpy()
+        return found
 
     @property
     def clinical(self) -> dict[str, Any] | None:
@@ -231,8 +264,13 @@ def add_measurement(path: Path, name: str, content: bytes) -> Bundle:
     ------
     BundleError
         If the bundle is damaged or cannot be written.
+    UsageError
+        If ``name`` is none of them, or thumbnails are to go into a bundle that is not simulated.
     """
-    load_bundle(path).measurement(name)
+    bundle = load_bundle(path)
+    bundle.measurement(name)
+    if name == _THUMBNAILS and not bundle.identity.simulated:
+        raise UsageError(_NO_PICTURES)
     hashes = {**_read_json(path / _HASHES), name: hashlib.sha256(content).hexdigest()}
     try:
         for target, data in ((name, content), (_HASHES, json.dumps(hashes, indent=1).encode())):
@@ -242,6 +280,19 @@ def add_measurement(path: Path, name: str, content: bytes) -> Bundle:
     except OSError as error:
         raise BundleError("The model could not be written: free disk space or choose another folder.") from error
     return load_bundle(path)
+
+
+def add_thumbnails(path: Path, thumbnails: NDArray[np.uint8]) -> Bundle:
+    """Put pictures of its validation scans, as `BundleContents` has them, into a simulated bundle.
+
+    Raises
+    ------
+    BundleError, UsageError
+        As `add_measurement`; also if there is not one for each validation scan.
+    """
+    bundle = load_bundle(path)
+    _check_thumbnails(thumbnails, len(bundle.validation), bundle.identity.simulated)
+    return add_measurement(path, _THUMBNAILS, _packed(_THUMBNAILS, thumbnails))
 
 
 def load_bundle(path: Path, *, earlier: bool = False) -> Bundle:
@@ -315,19 +366,35 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
     contents.validation.to_parquet(folder / _VALIDATION, index=False)
     _write_text(folder / _LOG, contents.training_log)
     _write_text(folder / _CARD, contents.card)
-    names: tuple[str, ...] = FILES
-    if contents.card_values is not None:
-        _write_text(folder / _CARD_VALUES, json.dumps(contents.card_values, indent=1, allow_nan=False))
-        names = (*names, _CARD_VALUES)
-    if contents.embedding is not None:
-        if len(contents.embedding) != len(contents.validation):
-            raise ValueError("one embedding for each validation scan")
-        (folder / _EMBEDDING).write_bytes(save({"embedding": torch.from_numpy(contents.embedding).contiguous()}))
-        names = (*names, _EMBEDDING)
-    if contents.clinical is not None:
-        _write_text(folder / _CLINICAL, json.dumps(contents.clinical, indent=1, allow_nan=False))
-        names = (*names, _CLINICAL)
-    _write_text(folder / _HASHES, json.dumps({name: _sha256(folder / name) for name in names}, indent=1))
+    extra = _optional(contents)
+    for name, content in extra.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: _sha256(folder / name) for name in (*FILES, *extra)}
+    _write_text(folder / _HASHES, json.dumps(hashes, indent=1))
+
+
+def _optional(contents: BundleContents) -> dict[str, bytes]:
+    """Name and content of the ``OPTIONAL`` files that a new bundle gets."""
+    values = {_CARD_VALUES: contents.card_values, _CLINICAL: contents.clinical}
+    arrays = {_EMBEDDING: contents.embedding, _THUMBNAILS: contents.thumbnails}
+    found = {
+        name: json.dumps(value, indent=1, allow_nan=False).encode()
+        for name, value in values.items()
+        if value is not None
+    }
+    return found | {name: _packed(name, array) for name, array in arrays.items() if array is not None}
+
+
+def _packed(name: str, array: NDArray[Any]) -> bytes:
+    """The file ``name`` with this one array, which is called as the file is."""
+    return save({Path(name).stem: torch.from_numpy(np.ascontiguousarray(array))})
+
+
+def _check_thumbnails(thumbnails: NDArray[np.uint8], n_scans: int, simulated: bool) -> None:
+    if not simulated:
+        raise UsageError(_NO_PICTURES)
+    if thumbnails.dtype != np.uint8 or thumbnails.ndim != 3 or len(thumbnails) != n_scans:
+        raise UsageError("one thumbnail for each validation scan: uint8 (scans, rows, columns)")
 
 
 def _prefix(index: int, members: int) -> str:

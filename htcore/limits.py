@@ -26,16 +26,17 @@ _check: ContextVar[Check] = ContextVar("check", default=_unlimited)
 
 @contextmanager
 def limited(seconds: float, stop: threading.Event | None = None) -> Iterator[None]:
-    """Let each `checkpoint` within raise once ``seconds`` are over or ``stop`` is set.
+    """Let each `checkpoint` within raise once ``seconds`` are over or ``stop`` is set; limits around it hold too.
 
     Raises
     ------
     StoppedError, DeadlineError
         From the first `checkpoint` afterwards.
     """
-    ends = time.monotonic() + seconds
+    ends, around = time.monotonic() + seconds, _check.get()
 
     def check() -> None:
+        around()
         if stop is not None and stop.is_set():
             raise StoppedError("Stopped as asked: nothing was kept.")
         if time.monotonic() >= ends:

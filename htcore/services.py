@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from htcore.errors import BundleError, HtcoreError, RefusedError, UsageError
+from htcore.errors import BundleError, HtcoreError, RefusedError, StoppedError, UsageError
 from htcore.limits import checkpoint, limited
 from htcore.settings import Settings
 from htcore.types import Assessment, Familiarity, Finding, QualityReport, StudyReceipt, Volume
@@ -296,9 +296,17 @@ def evaluate_cohort(
 def score_scan(
     scan: CohortScan, row: int, bundle: Bundle, device: str = "auto", progress: Progress | None = None
 ) -> ScoredScan | RefusedScan:
-    """Score one scan of a cohort, which stands in that row of its table; one that cannot be scored says why."""
+    """Score one scan of a cohort, which stands in that row of its table; one that cannot be scored says why.
+
+    Raises
+    ------
+    StoppedError
+        From the first `checkpoint` after a limit around it was set to stop.
+    """
     try:
         opened = assess(scan.path, bundle=bundle, device=device, regions=False, progress=progress)
+    except StoppedError:
+        raise
     except HtcoreError as error:
         return RefusedScan(scan.scan_id, error.code, str(error), row)
     if opened.risk is None:
@@ -368,9 +376,10 @@ def validation_predictions(bundle: Bundle) -> tuple[pd.DataFrame, bool]:
     """The bundle's stored predictions, and whether their patients took no part in calibration either.
 
     A bundle trained without a validation cohort holds its calibration patients alone; of a mixed table the fair part
-    is given.
+    is given. ``stored_row`` is each scan's row in the bundle, from 0: the place of its thumbnail.
     """
     table = bundle.validation
+    table = table.assign(stored_row=range(len(table)))
     if "part" not in table.columns:
         return table, True
     fair = table["part"] == "validation"

@@ -14,7 +14,16 @@ import pytest
 import torch
 
 from htcore import bundle as bundles
-from htcore.bundle import FILES, BundleContents, Calibration, add_measurement, list_bundles, load_bundle, save_bundle
+from htcore.bundle import (
+    FILES,
+    BundleContents,
+    Calibration,
+    add_measurement,
+    add_thumbnails,
+    list_bundles,
+    load_bundle,
+    save_bundle,
+)
 from htcore.errors import BundleError, UsageError
 from htcore.networks import NetworkConfig
 
@@ -228,3 +237,52 @@ def test_only_known_measurements_are_kept(tmp_path: Path) -> None:
     saved = save_bundle(tmp_path / "m", contents())
     with pytest.raises(UsageError):
         add_measurement(saved.path, "../elsewhere.csv", b"")
+
+
+def pictures(n: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 6, 4), dtype=np.uint8)
+
+
+def test_thumbnails_come_back_and_are_held_by_a_hash(saved: Path, tmp_path: Path) -> None:
+    assert load_bundle(saved).thumbnails is None
+    loaded = save_bundle(tmp_path / "m2", replace(contents(), thumbnails=pictures()))
+    np.testing.assert_array_equal(loaded.thumbnails, pictures())
+    np.testing.assert_array_equal(add_thumbnails(saved, pictures()[::-1]).thumbnails, pictures()[::-1])
+    for path in (saved, tmp_path / "m2"):
+        content = bytearray((path / "thumbnails.safetensors").read_bytes())
+        content[-1] ^= 1
+        (path / "thumbnails.safetensors").write_bytes(content)
+        with pytest.raises(BundleError, match=r"thumbnails\.safetensors was changed"):
+            load_bundle(path)
+
+
+def test_no_bundle_holds_pictures_of_patients(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no pictures of patients"):
+        replace(contents(), simulated=False, thumbnails=pictures())
+    simulated = save_bundle(tmp_path / "m1", replace(contents(), thumbnails=pictures()))
+    content = simulated.measurement("thumbnails.safetensors")
+    hospital = save_bundle(tmp_path / "m2", replace(contents(), simulated=False))
+    assert content is not None
+    for add in (
+        lambda: add_thumbnails(hospital.path, pictures()),
+        lambda: add_measurement(hospital.path, "thumbnails.safetensors", content),
+    ):
+        with pytest.raises(UsageError, match="no pictures of patients"):
+            add()
+    assert not (hospital.path / "thumbnails.safetensors").exists()
+    rewrite(simulated.path, simulated=False)
+    assert load_bundle(simulated.path).thumbnails is None
+
+
+@pytest.mark.parametrize("wrong", [pictures(3), pictures().astype(np.float32), pictures()[0]])
+def test_thumbnails_are_one_for_each_validation_scan(saved: Path, wrong: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="one thumbnail for each"):
+        replace(contents(), thumbnails=wrong)
+    with pytest.raises(UsageError, match="one thumbnail for each"):
+        add_thumbnails(saved, wrong)
+    assert not (saved / "thumbnails.safetensors").exists()
+
+
+def test_an_embedding_is_one_for_each_validation_scan() -> None:
+    with pytest.raises(UsageError, match="one embedding for each"):
+        replace(contents(), embedding=np.zeros((3, 8), dtype=np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
@@ -30,6 +31,15 @@ def test_an_inner_limit_leaves_the_outer_one_as_it_was() -> None:
         with pytest.raises(DeadlineError), limited(0.0):
             checkpoint()
         checkpoint()
+
+
+def test_an_inner_limit_does_not_lift_the_outer_one() -> None:
+    stop = threading.Event()
+    with limited(math.inf, stop), limited(60.0, threading.Event()):
+        checkpoint()
+        stop.set()
+        with pytest.raises(StoppedError):
+            checkpoint()
 
 
 def test_a_limit_is_that_of_its_own_thread() -> None:

@@ -17,6 +17,7 @@ import pytest
 from htcore import services
 from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, RefusedError, StoppedError, UsageError
 from htcore.explain.shapley import MirrorGame
+from htcore.limits import limited
 from htcore.settings import Settings
 from htcore.training.cohort import CohortScan
 from htcore.types import Assessment, Volume
@@ -226,6 +227,19 @@ def test_a_cohort_is_scored_and_what_cannot_be_is_listed(settings: Settings, tmp
     scan = CohortScan("p0", "s0", EXAMPLES[0].path, True)
     scored = services.score_scan(scan, 2, bundle)
     assert isinstance(scored, services.ScoredScan) and scored.simulated
+
+
+def test_a_stopped_scan_is_no_scan_left_out(settings: Settings) -> None:
+    bundle, stop = services.load_bundle_by_id("small", settings), threading.Event()
+    scan, begun = CohortScan("p0", "s0", EXAMPLES[0].path, True), list[str]()
+
+    def reached(stage: str, share: float) -> None:
+        begun.append(stage)
+        stop.set()
+
+    with pytest.raises(StoppedError), limited(60.0, stop):
+        services.score_scan(scan, 2, bundle, progress=reached)
+    assert begun == ["reading"]
 
 
 def test_a_cohort_with_one_outcome_is_told(settings: Settings, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 KINDS = ("TP", "FP", "FN", "TN")
 """True and false positives, false and true negatives."""
 _KNOWN = (
+    "stored_row",
     "p_ht_image",
     "age",
     "sex",

@@ -51,6 +51,11 @@ class CohortScan:
     split: str | None = None
     values: dict[str, float | str] = field(default_factory=dict)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether its true risk is known, which a simulator alone can know."""
+        return "p_ht" in self.values or "p_ht_image" in self.values
+
     def number(self, column: str) -> float | None:
         """A numeric column's value, ``None`` where unknown or no number."""
         try:
@@ -96,7 +101,7 @@ def read_cohort(cohort_csv: Path) -> Cohort:
     masks = [i for i, scan in enumerate(scans) if scan.mask_path is not None and not scan.mask_path.exists()]
     _raise_rows("mask_path: nothing is there", masks, "correct the path or leave the cell empty")
     _check_splits(scans)
-    return Cohort(scans, simulated=any("p_ht" in scan.values or "p_ht_image" in scan.values for scan in scans))
+    return Cohort(scans, simulated=any(scan.simulated for scan in scans))
 
 
 def check_no_leak(parts: dict[str, Collection[CohortScan]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,24 +14,45 @@ from htcore.inference.predict import run_networks
 from htcore.networks import LesionGatedResNet
 from htcore.training.cache import PreparedScan
 from htcore.training.cohort import COVARIATES
+from htcore.training.thumbnails import thumbnail
 
 _TRUTH = ("p_ht", "p_ht_image", "lesion_volume_ml", "lesion_side", "territory", "tilt_deg")
 
 Array = NDArray[np.float64]
 
 
-def predict_scans(
-    networks: Sequence[LesionGatedResNet], scans: Sequence[PreparedScan], part: str
-) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """One row a scan: who, outcome, mean logit, lesion volume at a cut-off of 0.5, and what the cohort tells.
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What is kept of predicted scans, in their order.
 
-    Returns
-    -------
+    Attributes
+    ----------
     table
         patient_id, scan_id, part, ht, logit, predicted_lesion_ml, thickness_mm, and covariates and truth where known.
     embedding : float32, shape (scans, features)
+    thumbnails : uint8, shape (scans, rows, columns), or None
+        As `thumbnail`; ``None`` unless every scan is simulated.
     """
-    rows, embedding = [], []
+
+    table: pd.DataFrame
+    embedding: NDArray[np.float32]
+    thumbnails: NDArray[np.uint8] | None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Predictions]) -> Predictions:
+        """One part's after the other's; the table says the part's number, from 0, as ``fold``."""
+        pictures = [part.thumbnails for part in parts if part.thumbnails is not None]
+        return cls(
+            pd.concat([part.table.assign(fold=number) for number, part in enumerate(parts)], ignore_index=True),
+            np.concatenate([part.embedding for part in parts]),
+            np.concatenate(pictures) if len(pictures) == len(parts) else None,
+        )
+
+
+def predict_scans(networks: Sequence[LesionGatedResNet], scans: Sequence[PreparedScan], part: str) -> Predictions:
+    """One row a scan: who, outcome, mean logit, lesion volume at a cut-off of 0.5, and what the cohort tells."""
+    rows, embedding, thumbnails = [], [], []
+    simulated = all(entry.scan.simulated for entry in scans)
     for entry in scans:
         model_input = entry.model_input()
         result = run_networks(networks, model_input)
@@ -48,7 +70,9 @@ def predict_scans(
             }
         )
         embedding.append(result.embedding)
-    return pd.DataFrame(rows), np.stack(embedding)
+        if simulated:
+            thumbnails.append(thumbnail(model_input, result))
+    return Predictions(pd.DataFrame(rows), np.stack(embedding), np.stack(thumbnails) if simulated else None)
 
 
 def cross_fitted(logits: Array, labels: Array, folds: NDArray[np.int64]) -> Array:

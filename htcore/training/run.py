@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from htcore.bundle import Bundle, BundleContents, load_bundle, save_bundle
@@ -26,7 +25,7 @@ from htcore.training.card import card_values, left_out, render
 from htcore.training.distributed import Processes, joined
 from htcore.training.loop import LOG_COLUMNS, EpochLog, Fitted, LoopParameters, fit, threads
 from htcore.training.parts import FACTORS, Division, Member, Parts, PreparedSource, Tell, prepare_parts
-from htcore.training.predictions import cross_fitted, predict_scans, without_identifiers
+from htcore.training.predictions import Predictions, cross_fitted, predict_scans, without_identifiers
 from htcore.training.selection import chosen_by
 
 _MEMBER_SEEDS = 1_009  # a member's seed; apart from each other and from the splits'
@@ -196,21 +195,19 @@ def _contents(
 ) -> BundleContents:
     networks = tuple(entry.network for entry in fitted)
     several = len(networks) > 1
-    held_out = pd.concat(
+    stored = Predictions.joined(
         [
-            predict_scans([network], member.held_out, "out-of-fold" if several else "calibration")[0].assign(
-                fold=number
-            )
-            for number, (network, member) in enumerate(zip(networks, parts.members, strict=True))
-        ],
-        ignore_index=True,
+            predict_scans([network], member.held_out, "out-of-fold" if several else "calibration")
+            for network, member in zip(networks, parts.members, strict=True)
+        ]
     )
+    held_out = stored.table
     logits, labels = held_out["logit"].to_numpy(np.float64), held_out["ht"].to_numpy(np.float64)
     rng = np.random.default_rng((parameters.loop.seed, 104_729))
     curve = fit_calibration(logits, labels, held_out["patient_id"].tolist(), rng)
-    embedding = None
     if parts.validation:
-        table, embedding = predict_scans(networks, parts.validation, "validation")
+        stored = predict_scans(networks, parts.validation, "validation")
+        table = stored.table
         probability = curve.probability(table["logit"].to_numpy(np.float64))
     else:
         table = held_out.drop(columns="fold")
@@ -221,7 +218,7 @@ def _contents(
     joined_model = fit_clinical(held_out)
     if joined_model is not None and parts.validation:
         table["probability_clinical"] = joined_model.probabilities(table)
-    if not parts.simulated:
+    if not parts.simulated or stored.thumbnails is None:  # some scan is a patient's
         table = without_identifiers(table)
     text, record = _training_data(parts, start), _record(fitted, parts, parameters, start)
     card = card_values(name, text, parts.simulated, record, curve, table)
@@ -235,8 +232,9 @@ def _contents(
         parts.simulated,
         record,
         card_values=card,
-        embedding=embedding,
+        embedding=stored.embedding if parts.validation else None,
         clinical=None if joined_model is None else joined_model.to_json(),
+        thumbnails=stored.thumbnails if parts.simulated else None,
     )
 
 

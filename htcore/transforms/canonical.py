@@ -54,6 +54,7 @@ def prepare(volume: Volume) -> ModelInput:
     checkpoint()
     fine = _sample_grid(stack, grid)
     fine_brain = _carry_mask(brain, origin, grid) & (fine < _NOT_TISSUE_HU)
+    checkpoint()
     normalised, shift = normalise(fine, fine_brain)
     channels = make_channels(normalised, fine_brain, PIXEL_MM / 2)
     return ModelInput(

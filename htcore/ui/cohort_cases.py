@@ -14,6 +14,8 @@ from htcore.ui.cohort_opening import draw_opening
 
 _MOST_ROWS = 2000
 """More would make every move of the threshold wait for the table; the file has all."""
+_ROW_HEIGHT = 56
+"""Of a row with a picture, in pixels of the screen."""
 _KIND_WORDS = {
     "TP": "TP: called, bled",
     "FP": "FP: called, did not bleed",
@@ -21,6 +23,11 @@ _KIND_WORDS = {
     "TN": "TN: not called, did not bleed",
 }
 _COLUMNS: dict[str, Any] = {
+    "picture": st.column_config.ImageColumn(
+        "Picture",
+        help="SIMULATED. The slice that adds most to the network's score or takes most from it; brain tissue, 0 to "
+        "80 HU, in pixels of 4 mm. The patient's right is on the picture's left. A double click enlarges it.",
+    ),
     "patient_id": "Patient",
     "scan_id": "Scan",
     "kind": "Kind",
@@ -50,12 +57,16 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Bled, though the risk was low**")
-        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", again)
+        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", again, cohort.pictures)
     with right:
         st.markdown("**Did not bleed, though the risk was high**")
-        _table(false, "cohort-false", "No scan without HT lies above the threshold.", again)
+        _table(false, "cohort-false", "No scan without HT lies above the threshold.", again, cohort.pictures)
     st.caption(
-        "The model stores predictions, not images: there are no thumbnails. "
+        (
+            "The pictures are of simulated scans, with the patient's right on the left. "
+            if cohort.pictures
+            else "The model stores predictions, not images: there are no thumbnails. "
+        )
         + (
             "Choose a row to have its scan simulated again and opened."
             if again
@@ -73,7 +84,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
     chosen = cases[cases["kind"].isin(kinds)]
     rows = chosen.iloc[(chosen["probability"] - point.threshold).abs().argsort(kind="stable")[::-1]]
-    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", again)
+    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", again, cohort.pictures)
     cut = f" The {_MOST_ROWS} farthest from it are shown; the file has all." if len(rows) > _MOST_ROWS else ""
     st.caption(
         f"{len(rows)} scans, farthest from the threshold first; click a column's head to sort by it. No risk is "
@@ -81,7 +92,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
     st.download_button(
         "Download these scans (CSV)",
-        lambda: rows.to_csv(index=False),
+        lambda: rows.drop(columns="stored_row", errors="ignore").to_csv(index=False),
         file_name="cohort-cases.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -90,13 +101,14 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
 
 
-def _table(rows: pd.DataFrame, key: str, empty: str, again: bool) -> None:
+def _table(rows: pd.DataFrame, key: str, empty: str, again: bool, pictures: str | None) -> None:
     if rows.empty:
         st.write(empty)
         return
-    risks = [name for name in ("probability", "p_ht_image") if name in rows.columns]
-    shown = rows.assign(**{name: 100 * rows[name].clip(1 - SURE, SURE) for name in risks})
     options: dict[str, Any] = {"hide_index": True, "width": "stretch", "column_config": _COLUMNS, "key": key}
+    if pictures is not None:
+        options["row_height"] = _ROW_HEIGHT
+    shown = _shown(rows, pictures)
     if not again:
         st.dataframe(shown, **options)
         return
@@ -106,3 +118,12 @@ def _table(rows: pd.DataFrame, key: str, empty: str, again: bool) -> None:
     if chosen and chosen[0] < len(rows):
         with place:
             draw_opening(rows.iloc[chosen[0]], key)
+
+
+def _shown(rows: pd.DataFrame, pictures: str | None) -> pd.DataFrame:
+    """The rows as a table shows them: risks in percent, and each scan's picture before the rest."""
+    risks = [name for name in ("probability", "p_ht_image") if name in rows.columns]
+    shown = rows.assign(**{name: 100 * rows[name].clip(1 - SURE, SURE) for name in risks})
+    if pictures is not None:
+        shown.insert(0, "picture", [f"{pictures}/{row}.png" for row in rows["stored_row"]])
+    return shown.drop(columns="stored_row", errors="ignore")

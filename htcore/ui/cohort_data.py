@@ -35,6 +35,7 @@ from htcore.evaluation import (
     subgroups,
 )
 from htcore.types import ModelIdentity
+from htcore.ui.case_pictures import publish
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
@@ -63,6 +64,8 @@ class Cohort:
         Whether the scans took no part in calibrating the model; ``True`` where nobody can know.
     threshold : float
         What the page starts with: the bundle's own.
+    pictures : str or None
+        Below which address the scans' pictures lie, as ``STORED_ROW.png`` of the table; ``None`` where there are none.
     """
 
     table: pd.DataFrame
@@ -73,6 +76,7 @@ class Cohort:
     baselines: bytes | None = None
     stored: bool = True
     simulated: bool | None = None
+    pictures: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,9 @@ def bundle_cohort(bundle: Bundle) -> Cohort:
     baselines = bundle.measurement("baselines.csv")
     key = _content(table, baselines or b"")
     model, threshold = bundle.identity, bundle.calibration.threshold
-    return Cohort(table, key, model, independent, threshold, baselines, simulated=model.simulated)
+    return Cohort(
+        table, key, model, independent, threshold, baselines, simulated=model.simulated, pictures=publish(bundle)
+    )
 
 
 def own_cohort() -> Cohort | None:

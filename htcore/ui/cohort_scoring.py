@@ -56,7 +56,7 @@ class Scoring:
         self.job: Work[bool] = Work(partial(self._score, watch_session()))
 
     def _score(self, still_open: Callable[[], bool], step: Step) -> bool:
-        """Whether any scan is simulated; a scan under way ends at its next stage when this is stopped."""
+        """Whether any scan is simulated; a scan under way ends at its next `checkpoint` when this is stopped."""
         cohort = services.labelled_scans(self.table)
         for number, scan in enumerate(cohort.scans):
             if scan.scan_id in self.outcomes:

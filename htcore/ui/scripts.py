@@ -15,11 +15,12 @@ from starlette.routing import Route
 
 PATH = "/viewer"
 _FOLDER = Path(__file__).parent / "viewer"
-_HEADERS = {
+KEPT = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+"""Headers of what a browser may keep: it carries nothing of any patient, and its address changes with its content."""
 
 
 @cache
@@ -44,4 +45,4 @@ def _answer(request: Request) -> Response:
     content = scripts().get(request.path_params["name"])
     if content is None or not folder_url().endswith("/" + request.path_params["version"]):
         return Response(status_code=404, headers={"Cache-Control": "no-store"})
-    return Response(content, media_type="text/javascript", headers=_HEADERS)
+    return Response(content, media_type="text/javascript", headers=KEPT)

@@ -22,7 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from htcore.transforms import reproject
 from htcore.types import Assessment
-from htcore.ui import scripts
+from htcore.ui import case_pictures, scripts
 
 # A study left open this long without a rerun can no longer be fetched; the page then asks for a new token.
 TIME_LIMIT_S = 3600.0
@@ -158,7 +158,7 @@ def part_bytes(assessment: Assessment, part: str) -> bytes | None:
 
 def routes() -> list[Route]:
     """The routes to hang beside Streamlit's own."""
-    return [Route(PATH + "/{token}/{part}", _answer, methods=["GET"]), scripts.route()]
+    return [Route(PATH + "/{token}/{part}", _answer, methods=["GET"]), scripts.route(), case_pictures.route()]
 
 
 def _answer(request: Request) -> Response:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
+from htcore.errors import StoppedError
+from htcore.limits import limited
+
 Result = TypeVar("Result")
 Step = Callable[[int, int], None]
-"""Called with the steps done and their number; the work ends there if it was asked to stop."""
+"""Called with the steps done and their number; the work ends there, or at a `checkpoint` between, if asked to stop."""
 
 
 class Stopped(Exception):
@@ -43,7 +47,7 @@ class Work(Generic[Result]):
         return self._thread.is_alive() and not self._asked.is_set()
 
     def stop(self) -> None:
-        """Ask the work to end at its next step."""
+        """Ask the work to end at its next step or `checkpoint`."""
         self._asked.set()
 
     def wait(self, seconds: float) -> None:
@@ -68,7 +72,10 @@ class Work(Generic[Result]):
 
     def _run(self, work: Callable[[Step], Result]) -> None:
         try:
-            self._result.append(work(self._step))
+            with limited(math.inf, self._asked):
+                self._result.append(work(self._step))
+        except StoppedError:
+            return  # no result
         except Exception as error:  # noqa: BLE001 - told to whoever asks for the result
             self._error = error
 

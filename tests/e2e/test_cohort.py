@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from htcore.bundle import add_thumbnails, load_bundle
+from htcore.settings import Settings
 from htcore.simulation import CohortParameters, simulate_cohort
 from htcore.ui.notice import RESEARCH_NOTICE
+from tests.e2e.conftest import serving
 from tests.e2e.dashboard import OPENED, SCORE_MS, shoot
 from tests.evaluation.cohort import frame
 
@@ -163,3 +169,28 @@ def test_a_case_opens_on_the_review_page_and_the_threshold_is_kept(page: Page, a
     page.get_by_role("link", name="Cohort").click()
     page.get_by_text("Click the model's curve").wait_for()
     assert threshold(page) == kept
+
+
+def test_the_tables_of_cases_fetch_their_pictures_once(page: Page, tmp_path: Path) -> None:
+    # The tables are drawn on a canvas: what they asked the server for is all that can be seen of it.
+    shipped = Settings.from_environment()
+    folder = shipped.models_dir / shipped.default_model
+    shutil.copytree(folder, tmp_path / "models" / folder.name)
+    pictures = np.full((len(load_bundle(folder).validation), 48, 40), 128, dtype=np.uint8)
+    add_thumbnails(tmp_path / "models" / folder.name, pictures)
+    answers: list[tuple[str, int]] = []
+    page.on("response", lambda found: answers.append((found.url, found.status)) if "/cases/" in found.url else None)
+    with serving(tmp_path, HTCORE_MODELS_DIR=str(tmp_path / "models")) as address:
+        open_cohort(page, address)
+        page.get_by_role("tab", name="Cases").click()
+        with page.expect_response(re.compile(r"/cases/[0-9a-f]{32}/\d+\.png$")):
+            page.get_by_test_id("stDataFrame").nth(1).locator("canvas").first.wait_for()
+        page.wait_for_timeout(1500)
+        missed = page.get_by_text("FN: not called, bled").inner_text()
+        page.get_by_role("button", name="Sensitivity ≥ 90%").click()
+        page.get_by_text(missed, exact=True).wait_for(state="detached")
+        page.wait_for_timeout(1500)
+        shoot(page, "cohort-pictures")
+    # Six rows and more of each of the two tables of mistakes, none of them asked for again at the other threshold.
+    assert len(answers) >= 12 and {status for _, status in answers} == {200}
+    assert len({url for url, _ in answers}) == len(answers)

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from htcore.errors import BundleError, CohortError
 from htcore.evaluation import PAPER, Bootstrap, ValidationSet, evaluate, operating_point, youden_threshold
 from htcore.types import ModelIdentity
-from htcore.ui import session
+from htcore.ui import cohort_cases, session
+from htcore.ui.case_pictures import publish
 from htcore.ui.cohort_controls import ROC_KEY
 from htcore.ui.cohort_data import Cohort, measure
 from htcore.ui.cohort_report import figures_csv, report_html, subgroups_csv
@@ -21,6 +22,7 @@ from htcore.ui.cohort_whole import whole_page
 from htcore.ui.cohort_words import shown
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
+from tests.small_bundle import write_small_bundle
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "cohort.py")
 MODEL = ModelIdentity("test-model", "ab" * 32, "simulated cohort", simulated=True)
@@ -35,6 +37,7 @@ def page_with(
         identity=MODEL,
         calibration=SimpleNamespace(threshold=OWN_THRESHOLD, prevalence=0.49),
         measurement={"baselines.csv": baselines}.get,
+        thumbnails=None,
     )
     monkeypatch.setattr(session, "current_bundle", lambda: bundle)
     page = AppTest.from_file(PAGE, default_timeout=30)
@@ -223,6 +226,68 @@ def test_cases_are_listed_mistakes_first(monkeypatch: pytest.MonkeyPatch) -> Non
     assert set(page.dataframe[2].value["kind"]) == {"FN"}
     page.button_group(key="cohort-kinds").set_value([]).run()
     assert not page.exception and "No scan is of the kinds chosen." in texts(page)
+
+
+def pictured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: pd.DataFrame, *, simulated: bool = True
+) -> tuple[AppTest, dict[str, str]]:
+    """The cases of a bundle with pictures, where it may have any, and the address that each scan's must have."""
+    thumbnails = np.arange(len(table), dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), dtype=np.uint8)
+    bundle = write_small_bundle(
+        tmp_path / "m", validation=table, thumbnails=thumbnails if simulated else None, simulated=simulated
+    )
+    monkeypatch.setattr(session, "current_bundle", lambda: bundle)
+    page = AppTest.from_file(PAGE, default_timeout=30)
+    page.session_state["cohort-section"] = "Cases"
+    folder = publish(bundle)
+    return page.run(), {scan_id: f"{folder}/{row}.png" for row, scan_id in enumerate(table["scan_id"])}
+
+
+def case_rows(page: AppTest) -> list[pd.DataFrame]:
+    """The tables of cases on the screen."""
+    return [found.value for found in page.dataframe if "kind" in found.value.columns]
+
+
+def test_each_case_keeps_its_own_picture_when_scans_are_filtered_and_sorted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fitted = frame(n_patients=3, seed=2).assign(part="calibration", patient_id="C", scan_id=["C1", "C2", "C3", "C4"])
+    page, addresses = pictured(monkeypatch, tmp_path, pd.concat([fitted, frame()], ignore_index=True))
+    assert not page.exception and "no thumbnails" not in texts(page)
+    assert "The pictures are of simulated scans, with the patient's right on the left." in texts(page)
+    age = next(s for s in page.slider if s.key.startswith("filter-age"))
+    for change in (
+        lambda: None,
+        lambda: slider(page).set_value(60.0).run(),
+        lambda: age.set_range(60.0, age.max).run(),
+        lambda: page.button_group(key="cohort-kinds").set_value(["FN"]).run(),
+    ):
+        change()
+        tables = case_rows(page)
+        assert len(tables) == 3 and not page.exception
+        for rows in tables:
+            assert rows.columns[0] == "picture" and "stored_row" not in rows.columns
+            assert rows["picture"].tolist() == [addresses[scan_id] for scan_id in rows["scan_id"]]
+    assert len(tables[2]) < len(frame()), "nothing was filtered"
+
+
+def test_cases_of_no_simulated_model_and_of_a_loaded_table_have_no_pictures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page, _ = pictured(monkeypatch, tmp_path / "1", frame(), simulated=False)
+    assert all("picture" not in rows.columns for rows in case_rows(page)) and "no thumbnails" in texts(page)
+    page, _ = pictured(monkeypatch, tmp_path / "2", frame())
+    load(page, frame(seed=8).assign(stored_row=0, picture="https://example.org/x.png").to_csv(index=False).encode())
+    assert "source: your file" in source(page) and "no thumbnails" in texts(page)
+    assert all({"picture", "stored_row"}.isdisjoint(rows.columns) for rows in case_rows(page))
+
+
+def test_the_file_of_cases_holds_no_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files: list[Any] = []
+    monkeypatch.setattr(cohort_cases.st, "download_button", lambda label, data, **_: files.append(data))
+    pictured(monkeypatch, tmp_path, frame())
+    written = pd.read_csv(StringIO(files[0]()))
+    assert len(written) == len(frame()) and {"picture", "stored_row"}.isdisjoint(written.columns)
 
 
 def test_calibration_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

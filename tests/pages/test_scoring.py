@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from htcore import services
+from htcore import dicom, services
 from htcore.errors import CohortError
+from htcore.limits import checkpoint
 from htcore.services import RefusedScan, ScoredScan
+from htcore.settings import Settings
 from htcore.training.cohort import Cohort, CohortScan
 from htcore.ui import cohort_scoring
 from tests.evaluation.cohort import frame
 from tests.pages.test_cohort import page_with, source, texts
 
+SCORE_SCAN = services.score_scan
 TABLE = frame(n_patients=40, seed=3).head(40)
 
 
@@ -103,6 +106,29 @@ def test_cancel_is_quick_loses_nothing_and_can_go_on(monkeypatch: pytest.MonkeyP
     page.run()
     assert scoring.outcomes[TABLE["scan_id"][0]].values["patient_id"] == "kept"  # type: ignore[union-attr]
     assert source(page).startswith("39 patients")
+
+
+def test_cancel_stops_in_the_middle_of_a_scan(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> None:
+    """No stage ends and no scan: the scan that is read is left at its next slice, and is no scan left out."""
+    begun, went_on = threading.Event(), list[str]()
+
+    def read(path: Path, settings: Settings) -> None:
+        begun.set()
+        gate.wait(30)
+        checkpoint()
+        went_on.append("the next slice")
+
+    monkeypatch.setattr(services, "score_scan", SCORE_SCAN)
+    monkeypatch.setattr(dicom, "read_study", read)
+    page = begin(monkeypatch)
+    scoring = scoring_of(page)
+    assert begun.wait(20)
+    next(button for button in page.button if button.label == "Cancel").click().run()
+    gate.set()
+    scoring.job.wait(10)
+    page.run()
+    assert went_on == [] and scoring.outcomes == {}
+    assert not page.exception and not page.error and "Stopped. 0 of 40 scans" in texts(page)
 
 
 def test_a_table_that_cannot_be_used_is_told_and_the_page_stays(

@@ -26,6 +26,7 @@ from htcore.training.loop import EpochLog, Fitted, LoopParameters
 from htcore.training.parts import standardised_factors
 from htcore.training.predictions import cross_fitted
 from htcore.training.run import Listener, TrainingParameters, train
+from htcore.training.thumbnails import thumbnail
 from tests.small_bundle import write_small_bundle
 from tests.training.blobs import BlobSource
 
@@ -85,6 +86,16 @@ def test_simulated_cohort_with_a_validation_cohort(tmp_path: Path) -> None:
     assert "simulated" in bundle.card and "1 × not_head" in bundle.card
     assert told[-1] == ("train", 2, 2) and not (tmp_path / "models" / "m.training").exists()
     assert len(bundle.training_log) == 2
+    assert bundle.thumbnails is not None
+    networks = bundle.networks(torch.device("cpu"))
+    for row, number in zip(table.to_dict("records"), range(8), strict=True):
+        own = PreparedScan(scan(row), validation_file(cohort, 30 + number), 5.0).model_input()
+        np.testing.assert_array_equal(bundle.thumbnails[number], thumbnail(own, run_networks(networks, own)))
+
+
+def validation_file(cohort: Path, number: int) -> Path:
+    """Prepared arrays of the scan of this number; validation scans follow those that train."""
+    return cohort.parent / "prepared" / f"{number}.npz"
 
 
 def test_sixty_patients_choose_their_epoch_too(tmp_path: Path) -> None:
@@ -186,10 +197,20 @@ def test_what_is_left_out_is_told_by_its_row_and_a_scan_twice_is_refused(
 def test_a_hospitals_cohort_leaves_no_patient_number_behind(tmp_path: Path) -> None:
     bundle = train(SMALL, write_cohort(tmp_path / "a", 24, simulated=False), tmp_path / "m")
     assert not bundle.identity.simulated and set(bundle.validation["part"]) == {"calibration"}
+    assert not (bundle.path / "thumbnails.safetensors").exists()
     assert "fitted on these same patients" in bundle.card
     for path in bundle.path.iterdir():
         assert b"MRN" not in path.read_bytes()
     assert not any("MRN" in str(cell) or str(cell).startswith("A") for cell in bundle.validation.to_numpy().ravel())
+
+
+def test_patients_that_validate_a_simulated_model_leave_no_number_and_no_picture(tmp_path: Path) -> None:
+    patients = write_cohort(tmp_path / "b", 9, simulated=False, first=40)
+    parameters = replace(SMALL, validation_cohort=patients, loop=replace(SMALL.loop, epochs=1))
+    bundle = train(parameters, write_cohort(tmp_path / "a", 24), tmp_path / "m")
+    assert set(bundle.validation["part"]) == {"validation"} and len(bundle.validation) == 8
+    assert bundle.thumbnails is None and not (bundle.path / "thumbnails.safetensors").exists()
+    assert not any("MRN" in str(cell) for cell in bundle.validation.to_numpy().ravel())
 
 
 def test_killed_and_started_again_gives_the_same_weights(tmp_path: Path) -> None:

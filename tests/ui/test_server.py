@@ -1,54 +1,16 @@
 from __future__ import annotations
 
-import asyncio
 import gc
-import gzip
 import struct
-from collections.abc import MutableMapping
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 
 from htcore.ui import server
-from htcore.ui.server import MAP_STEP, ServedStudy, part_bytes, publish, reclaim, routes
+from htcore.ui.server import MAP_STEP, ServedStudy, part_bytes, publish, reclaim
+from tests.ui.client import Client
 from tests.ui.opened import refused, scored
-
-
-@dataclass
-class Answer:
-    """What the route answered, unpacked."""
-
-    status_code: int
-    headers: dict[str, str]
-    content: bytes
-
-
-class Client:
-    """Asks the routes as an ASGI server does; Starlette's own client needs a package that nothing else here needs."""
-
-    def __init__(self) -> None:
-        self._app = Starlette(routes=list(routes()))
-
-    def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
-        sent: list[MutableMapping[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        given = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-        scope = {"type": "http", "method": "GET", "path": path, "headers": given, "query_string": b"", "root_path": ""}
-        asyncio.run(self._app(scope, receive, send))
-        names = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-        body = b"".join(message.get("body", b"") for message in sent[1:])
-        packed = names.get("content-encoding") == "gzip"
-        return Answer(sent[0]["status"], names, gzip.decompress(body) if packed else body)
 
 
 @pytest.fixture

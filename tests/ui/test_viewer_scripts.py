@@ -1,37 +1,18 @@
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import subprocess
-from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
-from htcore.ui.scripts import folder_url, route, scripts
+from htcore.ui.scripts import folder_url, scripts
+from tests.ui.client import Client
 
 TESTS = sorted((Path(__file__).parent / "viewer").glob("*.test.mjs"))
 # From here on node tells ES modules by their content or package.json, and has its test runner.
 OLDEST_NODE = 20
-
-
-def get(path: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of one answer."""
-    sent: list[MutableMapping[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
-    asyncio.run(Starlette(routes=[route()])(scope, receive, send))
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], headers, sent[1]["body"]
 
 
 def test_pure_parts_of_the_viewer() -> None:
@@ -47,19 +28,19 @@ def test_pure_parts_of_the_viewer() -> None:
 
 
 def test_modules_are_served_as_scripts() -> None:
-    status, headers, body = get(f"{folder_url()}/main.js")
-    assert status == 200
-    assert headers["content-type"].startswith("text/javascript")
-    assert body == scripts()["main.js"]
+    answer = Client().get(f"{folder_url()}/main.js")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.content == scripts()["main.js"]
 
 
 @pytest.mark.parametrize("name", ["viewer.css", "__init__.py", "nothing.js", "..%2Fsession.py", "package.json"])
 def test_nothing_else_is_served(name: str) -> None:
-    assert get(f"{folder_url()}/{name}")[0] == 404
+    assert Client().get(f"{folder_url()}/{name}").status_code == 404
 
 
 def test_a_former_version_is_not_answered_with_this_one() -> None:
-    assert get("/viewer/0123456789abcdef/main.js")[0] == 404
+    assert Client().get("/viewer/0123456789abcdef/main.js").status_code == 404
 
 
 def test_modules_import_only_one_another_and_stay_small() -> None:

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from htcore.limits import checkpoint
 from htcore.ui.work import Step, Stopped, Work
 
 
@@ -37,6 +38,27 @@ def test_a_stopped_job_is_left_at_once_and_ends_at_its_next_step() -> None:
     go_on.set()
     job.wait(5)
     assert reached == []
+
+
+def test_a_stopped_job_ends_within_a_step_at_its_next_checkpoint() -> None:
+    go_on, begun = threading.Event(), threading.Event()
+    reached: list[int] = []
+
+    def work(step: Step) -> None:
+        step(0, 1)
+        begun.set()
+        go_on.wait(5)
+        checkpoint()
+        reached.append(1)
+
+    job = Work(work)
+    assert begun.wait(5)
+    job.stop()
+    go_on.set()
+    job.wait(5)
+    assert reached == []
+    with pytest.raises(Stopped):
+        job.result()
 
 
 def test_what_the_work_raises_is_raised_to_whoever_asks() -> None:
