@@ -2,12 +2,14 @@
 
 ``python -m benchmarks.baselines --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
 [--work DIR] [--keep]``: features with logistic regression learn from every scan of the first cohort, the plain networks
-and, beside them, the model's own kind from its first N patients. All are scored on the second cohort. ``--keep`` puts
-the scores into the bundle as ``baselines.csv``: the second cohort has to be the bundle's validation set.
+and, beside them, the model's own kind from its first N patients; with N = 0 no network learns. All are scored on the second
+cohort. ``--keep`` puts the scores into the bundle's ``baselines.csv``, beside those of other models that it holds: the
+second cohort has to be the bundle's validation set.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import numpy as np
@@ -87,7 +89,7 @@ def main() -> None:
     kept = set(list(dict.fromkeys(entry.scan.patient_id for entry in training))[: arguments.patients])
     few = tuple(entry for entry in training if entry.scan.patient_id in kept)
     loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
-    for recipe in (*PLAIN_NETWORKS, OURS):
+    for recipe in (*PLAIN_NETWORKS, OURS) if few else ():
         network = learn(recipe, few, loop, arguments.work, lambda line: print(line, flush=True))
         scores[f"{recipe.name}, {len(kept)} patients"] = score(recipe, network, test, arguments.threads)
     oracle = np.array([entry.scan.number("p_ht_image") or np.nan for entry in test], dtype=np.float64)
@@ -96,8 +98,12 @@ def main() -> None:
     print(printed(compared(scores, test, NETWORK)))
     if arguments.keep:
         others = {name: values.round(5) for name, values in scores.items() if name not in (NETWORK, ORACLE)}
-        frame = pd.DataFrame({"scan_id": [entry.scan.scan_id for entry in test], **others})
-        add_measurement(bundle.path, "baselines.csv", frame.to_csv(index=False).encode())
+        frame = pd.DataFrame(others, index=pd.Index([entry.scan.scan_id for entry in test], name="scan_id"))
+        before = bundle.measurement("baselines.csv")
+        if before is not None:
+            former = pd.read_csv(io.BytesIO(before), index_col="scan_id")
+            frame = frame.join(former[former.columns.difference(frame.columns, sort=False)])
+        add_measurement(bundle.path, "baselines.csv", frame.to_csv().encode())
 
 
 if __name__ == "__main__":
