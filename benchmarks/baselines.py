@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.baselines --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
 [--work DIR] [--keep]``: features with logistic regression learn from every scan of the first cohort, the plain networks
-and, beside them, the model's own kind from its first N patients; with N = 0 no network learns. All are scored on the second
-cohort. ``--keep`` puts the scores into the bundle's ``baselines.csv``, beside those of other models that it holds: the
-second cohort has to be the bundle's validation set.
+and, beside them, the model's own kind from its first N patients; with N = 0 no network learns. All are scored on the
+second cohort. ``--keep`` puts the scores into the bundle's ``baselines.csv``, beside those of other models that it
+holds: the second cohort has to be the bundle's validation set.
 """
 
 from __future__ import annotations
