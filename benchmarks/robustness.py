@@ -207,7 +207,7 @@ def main() -> None:
         rows = summary(readings)
         print(f"{len(readings)} scans, model {bundle.identity.id} {bundle.identity.weights_sha256[:12]}")
         print_table(rows)
-        turned_round = next(row for row in rows if row["variation"] == "mirrored")
+        turned_round = next(row for row in rows if row["variation"] == MUST_SWAP)
         judge("mirrored head: largest change of risk", float(turned_round["risk_worst"] or 0), 0.03)
         if arguments.json is not None:
             content = {"model": bundle.identity.weights_sha256, "variations": rows}
