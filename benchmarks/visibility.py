@@ -21,7 +21,14 @@ from htcore.training.cohort import read_cohort
 
 DIFFERENCE = channel("mirrored difference")
 HU = CHANNELS[DIFFERENCE].hu
-DARK_WHERE_ILL = ("stroke window", "smoothed tissue", "mirrored difference")
+DARK_WHERE_ILL = (
+    "stroke window",
+    "smoothed tissue",
+    "mirrored difference",
+    "bright tissue",
+    "mirrored difference of bright tissue",
+    "mirrored difference of dark tissue",
+)
 SMOOTHED_VOXELS = 2.0
 LEAST = 20  # voxels of infarct
 
