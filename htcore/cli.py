@@ -311,6 +311,7 @@ def evaluate(
     cohort: Annotated[Path | None, typer.Option(help="cohort.csv; the model's stored validation by default.")] = None,
     model: Annotated[str | None, typer.Option(help="Id of a model bundle.")] = None,
     as_json: Json = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that score a cohort.")] = 1,
     device: Annotated[Device, typer.Option()] = Device.auto,
 ) -> None:
     """Score labelled scans, or take the stored validation predictions; print all metrics with 95% intervals."""
@@ -323,7 +324,7 @@ def evaluate(
             done = services.evaluate_stored(bundle)
         else:
             with _bar("scoring", visible=not as_json) as tell:
-                done = services.evaluate_cohort(bundle, cohort, device.value, tell)
+                done = services.evaluate_cohort(bundle, cohort, device.value, tell, workers)
         found = to_json(done.evaluation)
         found["model"] = {"id": bundle.identity.id, "weights_sha256": bundle.identity.weights_sha256}
         found["left_out"] = [{"scan_id": entry.scan_id, "code": entry.code} for entry in done.refused]

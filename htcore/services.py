@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -269,11 +270,20 @@ def simulate_again(scan_id: str, lesion_volume_ml: float) -> bytes:
 
 
 def evaluate_cohort(
-    bundle: Bundle, cohort_csv: Path, device: str = "auto", progress: Callable[[int, int], None] | None = None
+    bundle: Bundle,
+    cohort_csv: Path,
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+    workers: int = 1,
 ) -> CohortEvaluation:
     """Score every scan of a ``cohort.csv`` and measure the model at its own threshold.
 
     Scans that cannot be read or are refused are left out and listed.
+
+    Parameters
+    ----------
+    workers
+        Processes; each computes on one thread where there are several.
 
     Raises
     ------
@@ -281,16 +291,40 @@ def evaluate_cohort(
         If the table cannot be used, or too little of it can be scored.
     """
     from htcore.evaluation import ValidationSet, evaluate
+    from htcore.processes import in_processes
     from htcore.training.cohort import read_cohort
 
     scans = read_cohort(cohort_csv).scans
-    outcomes = []
-    for number, scan in enumerate(scans):
-        outcomes.append(score_scan(scan, number + 2, bundle, device))
+    if workers > 1:
+        tasks = [(number, scan, bundle.path, device) for number, scan in enumerate(scans)]
+        scored: Iterable[tuple[int, ScoredScan | RefusedScan]] = in_processes(_score_numbered, tasks, workers)
+    else:
+        scored = ((number, score_scan(scan, number + 2, bundle, device)) for number, scan in enumerate(scans))
+    outcomes: dict[int, ScoredScan | RefusedScan] = {}
+    for number, outcome in scored:
+        outcomes[number] = outcome
         if progress is not None:
-            progress(number + 1, len(scans))
-    measured = evaluate(ValidationSet.from_frame(scored_table(outcomes)), bundle.calibration.threshold)
-    return CohortEvaluation(measured, tuple(entry for entry in outcomes if isinstance(entry, RefusedScan)))
+            progress(len(outcomes), len(scans))
+    # In the table's order however they came: the intervals' resampling counts rows.
+    ordered = [outcomes[number] for number in range(len(scans))]
+    measured = evaluate(ValidationSet.from_frame(scored_table(ordered)), bundle.calibration.threshold)
+    return CohortEvaluation(measured, tuple(entry for entry in ordered if isinstance(entry, RefusedScan)))
+
+
+def _score_numbered(task: tuple[int, CohortScan, Path, str]) -> tuple[int, ScoredScan | RefusedScan]:
+    """A scan's number and outcome, in a process of its own."""
+    import torch
+
+    number, scan, model, device = task
+    torch.set_num_threads(1)
+    return number, score_scan(scan, number + 2, _bundle_of_process(model), device)
+
+
+@lru_cache(maxsize=1)
+def _bundle_of_process(model: Path) -> Bundle:
+    from htcore.bundle import load_bundle
+
+    return load_bundle(model)
 
 
 def score_scan(

@@ -224,6 +224,12 @@ def test_a_cohort_is_scored_and_what_cannot_be_is_listed(settings: Settings, tmp
     assert (done.evaluation.n_patients, done.evaluation.n_scans, done.evaluation.n_events) == (3, 3, 1)
     assert [(entry.scan_id, entry.code) for entry in done.refused] == [("s8", "too_few_slices")]
     assert seen[-1] == (4, 4)
+    spread = services.evaluate_cohort(bundle, tmp_path / "cohort.csv", device="cpu", workers=2)
+    assert [(entry.scan_id, entry.row) for entry in spread.refused] == [("s8", 5)]
+    for name, interval in done.evaluation.metrics.items():
+        found = spread.evaluation.metrics[name]
+        expected = pytest.approx([interval.value, interval.low, interval.high], nan_ok=True)
+        assert [found.value, found.low, found.high] == expected
     scan = CohortScan("p0", "s0", EXAMPLES[0].path, True)
     scored = services.score_scan(scan, 2, bundle)
     assert isinstance(scored, services.ScoredScan) and scored.simulated
