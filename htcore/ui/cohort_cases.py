@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from htcore.evaluation import KINDS, OperatingPoint, case_table, confident_mistakes
-from htcore.types import SURE
+from htcore.types import SURE, Limits, as_shown
 from htcore.ui.cohort_data import Cohort, Measured
 from htcore.ui.cohort_opening import draw_opening
 
@@ -57,10 +57,10 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Bled, though the risk was low**")
-        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", again, cohort.pictures)
+        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", again, cohort)
     with right:
         st.markdown("**Did not bleed, though the risk was high**")
-        _table(false, "cohort-false", "No scan without HT lies above the threshold.", again, cohort.pictures)
+        _table(false, "cohort-false", "No scan without HT lies above the threshold.", again, cohort)
     st.caption(
         (
             "The pictures are of simulated scans, with the patient's right on the left. "
@@ -84,11 +84,13 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
     chosen = cases[cases["kind"].isin(kinds)]
     rows = chosen.iloc[(chosen["probability"] - point.threshold).abs().argsort(kind="stable")[::-1]]
-    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", again, cohort.pictures)
+    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", again, cohort)
     cut = f" The {_MOST_ROWS} farthest from it are shown; the file has all." if len(rows) > _MOST_ROWS else ""
+    low, high = _ends(cohort)
     st.caption(
-        f"{len(rows)} scans, farthest from the threshold first; click a column's head to sort by it. No risk is "
-        f"shown beyond {1 - SURE:.0%} and {SURE:.0%}; the file has them as they are.{cut}"
+        f"{len(rows)} scans, farthest from the threshold first; click a column's head to sort by it. No predicted risk "
+        f"is shown beyond {low:.0%} and {high:.0%}, more than the calibration supports; the file has them as they "
+        f"are.{cut}"
     )
     st.download_button(
         "Download these scans (CSV)",
@@ -101,14 +103,14 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
 
 
-def _table(rows: pd.DataFrame, key: str, empty: str, again: bool, pictures: str | None) -> None:
+def _table(rows: pd.DataFrame, key: str, empty: str, again: bool, cohort: Cohort) -> None:
     if rows.empty:
         st.write(empty)
         return
     options: dict[str, Any] = {"hide_index": True, "width": "stretch", "column_config": _COLUMNS, "key": key}
-    if pictures is not None:
+    if cohort.pictures is not None:
         options["row_height"] = _ROW_HEIGHT
-    shown = _shown(rows, pictures)
+    shown = _shown(rows, cohort)
     if not again:
         st.dataframe(shown, **options)
         return
@@ -120,10 +122,16 @@ def _table(rows: pd.DataFrame, key: str, empty: str, again: bool, pictures: str 
             draw_opening(rows.iloc[chosen[0]], key)
 
 
-def _shown(rows: pd.DataFrame, pictures: str | None) -> pd.DataFrame:
+def _shown(rows: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """The rows as a table shows them: risks in percent, and each scan's picture before the rest."""
-    risks = [name for name in ("probability", "p_ht_image") if name in rows.columns]
-    shown = rows.assign(**{name: 100 * rows[name].clip(1 - SURE, SURE) for name in risks})
-    if pictures is not None:
-        shown.insert(0, "picture", [f"{pictures}/{row}.png" for row in rows["stored_row"]])
+    shown = rows.assign(probability=100 * rows["probability"].clip(*_ends(cohort)))
+    if "p_ht_image" in rows.columns:
+        shown["p_ht_image"] = 100 * rows["p_ht_image"].clip(1 - SURE, SURE)
+    if cohort.pictures is not None:
+        shown.insert(0, "picture", [f"{cohort.pictures}/{row}.png" for row in rows["stored_row"]])
     return shown.drop(columns="stored_row", errors="ignore")
+
+
+def _ends(cohort: Cohort) -> Limits:
+    """Beyond which no predicted risk is shown."""
+    return as_shown(0.0, cohort.limits)[0], as_shown(1.0, cohort.limits)[0]

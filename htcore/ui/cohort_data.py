@@ -34,7 +34,8 @@ from htcore.evaluation import (
     roc_curve,
     subgroups,
 )
-from htcore.types import ModelIdentity
+from htcore.inference.calibrate import supported
+from htcore.types import SURE, Limits, ModelIdentity
 from htcore.ui.case_pictures import publish
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Cohort:
         Whether the scans took no part in calibrating the model; ``True`` where nobody can know.
     threshold : float
         What the page starts with: the bundle's own.
+    limits : (float, float)
+        The lowest and the highest risk that the model's calibration supports.
     pictures : str or None
         Below which address the scans' pictures lie, as ``STORED_ROW.png`` of the table; ``None`` where there are none.
     """
@@ -76,6 +79,7 @@ class Cohort:
     baselines: bytes | None = None
     stored: bool = True
     simulated: bool | None = None
+    limits: Limits = (1.0 - SURE, SURE)
     pictures: str | None = None
 
 
@@ -104,7 +108,15 @@ def bundle_cohort(bundle: Bundle) -> Cohort:
     key = _content(table, baselines or b"")
     model, threshold = bundle.identity, bundle.calibration.threshold
     return Cohort(
-        table, key, model, independent, threshold, baselines, simulated=model.simulated, pictures=publish(bundle)
+        table,
+        key,
+        model,
+        independent,
+        threshold,
+        baselines,
+        simulated=model.simulated,
+        limits=supported(bundle.calibration),
+        pictures=publish(bundle),
     )
 
 
@@ -141,6 +153,7 @@ def keep_scored(table: pd.DataFrame, bundle: Bundle, *, simulated: bool) -> None
         bundle.calibration.threshold,
         stored=False,
         simulated=simulated,
+        limits=supported(bundle.calibration),
     )
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from htcore.errors import BundleError, CohortError
 from htcore.evaluation import PAPER, Bootstrap, ValidationSet, evaluate, operating_point, youden_threshold
+from htcore.inference.calibrate import Calibration
 from htcore.types import ModelIdentity
 from htcore.ui import cohort_cases, session
 from htcore.ui.case_pictures import publish
@@ -35,7 +36,7 @@ def page_with(
     bundle = SimpleNamespace(
         validation=table,
         identity=MODEL,
-        calibration=SimpleNamespace(threshold=OWN_THRESHOLD, prevalence=0.49),
+        calibration=Calibration(1.0, 0.0, (), OWN_THRESHOLD, 0.49, n_patients=300, n_scans=300),
         measurement={"baselines.csv": baselines}.get,
         thumbnails=None,
     )
@@ -226,6 +227,16 @@ def test_cases_are_listed_mistakes_first(monkeypatch: pytest.MonkeyPatch) -> Non
     assert set(page.dataframe[2].value["kind"]) == {"FN"}
     page.button_group(key="cohort-kinds").set_value([]).run()
     assert not page.exception and "No scan is of the kinds chosen." in texts(page)
+
+
+def test_no_case_shows_a_risk_beyond_what_the_calibration_supports(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    table.loc[:1, "probability"] = [0.001, 0.999]
+    page = page_with(monkeypatch, table, "Cases")
+    every = page.dataframe[2].value["probability"]
+    # 300 calibration patients: 0.05 to the power of one in thirty.
+    assert (every.min(), every.max()) == pytest.approx((9.5, 90.5), abs=0.05)
+    assert "beyond 10% and 90%" in texts(page)
 
 
 def pictured(
