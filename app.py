@@ -9,7 +9,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.starlette import App
 
 from htcore.ui.notice import banner
-from htcore.ui.server import routes
+from htcore.ui.server import hold_uploads_in_memory, routes
 
 
 def draw() -> None:
@@ -32,4 +32,5 @@ if __name__ == "__main__":
 else:
     # Else a first visitor who asks for a page by its address gets the bare file in pages/, without the notice.
     PagesManager.uses_pages_directory = False
+    hold_uploads_in_memory()
     app = App(Path(__file__).resolve(), routes=routes())

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import gzip
 import secrets
+import sys
 import time
 import weakref
 from collections.abc import Callable
 from threading import Lock
 
 import numpy as np
+from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -154,6 +156,14 @@ def part_bytes(assessment: Assessment, part: str) -> bytes | None:
     grid_map = evidence.class_map if part == "class" else evidence.lesion_map
     on_slices = reproject(grid_map, evidence.grid, assessment.volume, step=MAP_STEP)
     return np.ascontiguousarray(on_slices, dtype="<f4").tobytes()
+
+
+def hold_uploads_in_memory() -> None:
+    """Keep uploads off the disk: what is larger than 1 MB the form parser would put there, patient and all.
+
+    A full disk then stops no upload either; ``server.maxUploadSize`` bounds what one takes.
+    """
+    MultiPartParser.spool_max_size = sys.maxsize
 
 
 def routes() -> list[Route]:

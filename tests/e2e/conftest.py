@@ -33,8 +33,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[str]:
-    """A running dashboard's address; its log lies in ``folder``."""
+def serving(folder: Path, largest_file: int | None = None, **environment: str) -> Iterator[str]:
+    """A running dashboard's address; its log lies in ``folder``.
+
+    With ``largest_file``, writing more bytes than that to a file fails, as on a full disk.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     with socket.socket() as probe:
@@ -42,6 +45,8 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
         port = probe.getsockname()[1]
     log = folder / "log.txt"
     command = [sys.executable, "-m", "htcore", "serve", "--port", str(port)]
+    if largest_file is not None:
+        command = ["prlimit", f"--fsize={largest_file}", *command]
     with log.open("wb") as sink:
         server = subprocess.Popen(
             command, cwd=ROOT, stdout=sink, stderr=sink, env={**os.environ, "OMP_NUM_THREADS": "2", **environment}

@@ -39,6 +39,14 @@ def drop(page: Page, files: list[Path]) -> None:
     page.locator("input[type=file]").first.set_input_files(files)
 
 
+def slow_down(page: Page) -> None:
+    """Let uploads take their time: 20 kB a second."""
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
+    network.send("Network.emulateNetworkConditions", slow)
+
+
 def open_study(page: Page, address: str, files: list[Path]) -> str:
     """Open the page, give it a study and wait for all of it: the slices that show early make way for the page's.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from htcore import services
-from tests.e2e.dashboard import OPENED, SCORE_MS, drop, open_study, shoot
+from tests.e2e.dashboard import OPENED, SCORE_MS, drop, open_study, shoot, slow_down
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,14 +30,6 @@ def give_bad(page: Page, name: str, content: bytes) -> None:
     page.locator("input[type=file]").first.set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )
-
-
-def slow_down(page: Page) -> None:
-    """Let uploads take their time: 20 kB a second."""
-    network = page.context.new_cdp_session(page)
-    network.send("Network.enable")
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
-    network.send("Network.emulateNetworkConditions", slow)
 
 
 @pytest.fixture(scope="module")
