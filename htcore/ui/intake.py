@@ -9,9 +9,13 @@ import streamlit as st
 from htcore import services
 from htcore.ui import session
 
-# File names can name the patient: only sizes are shown. And the last error goes as soon as an upload begins.
+# File names can name the patient: only sizes are shown. The last error goes as soon as an upload begins. An upload that
+# failed turns red and no more: what that means is said here, as the server never hears of it.
 # Style alone would be put elsewhere and might come after the uploader; beside an element it stands before it.
-_STYLE = """<div></div><style>
+_STYLE = """<div class="upload-failed" role="alert">This file did not arrive: the connection broke, or it is larger than
+2 GB. Take it away with its × and give it again.</div><style>
+.upload-failed { display: none; }
+.stApp:has([data-testid="stFileChip"][aria-invalid="true"]) .upload-failed { display: block; }
 [data-testid="stFileChipName"] { visibility: hidden; }
 .stApp:has([data-testid="stFileChip"]) [class*="st-key-problem"] { display: none; }
 </style>"""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import CDPSession, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "tests" / "output"
@@ -39,12 +39,13 @@ def drop(page: Page, files: list[Path]) -> None:
     page.locator("input[type=file]").first.set_input_files(files)
 
 
-def slow_down(page: Page) -> None:
-    """Let uploads take their time: 20 kB a second."""
+def slow_down(page: Page) -> CDPSession:
+    """Let uploads take their time, 20 kB a second, until the returned session is detached."""
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
     network.send("Network.emulateNetworkConditions", slow)
+    return network
 
 
 def open_study(page: Page, address: str, files: list[Path]) -> str:

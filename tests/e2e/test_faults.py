@@ -15,7 +15,7 @@ import pytest
 
 from htcore import services
 from tests.e2e.conftest import serving
-from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, drop, slow_down
+from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, drop, shoot, slow_down
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -111,14 +111,17 @@ def test_a_full_disk_stops_no_study(page: Page, tmp_path: Path, example: Path) -
 def test_a_connection_cut_in_mid_upload(page: Page, cable: Cable, example: Path) -> None:
     page.goto(cable.address)
     page.locator("input[type=file]").first.wait_for(state="attached")
-    slow_down(page)
+    slow = slow_down(page)
     drop(page, [example])
     page.get_by_test_id("stFileChip").wait_for()
     page.wait_for_timeout(2000)
+    assert not page.get_by_text("did not arrive").is_visible()
     cable.cut()
-    page.wait_for_timeout(2000)
+    page.get_by_text("did not arrive").wait_for()
     assert page.locator(".viewer").count() == 0
+    shoot(page, "upload-lost")
     cable.mend()
+    slow.detach()
     page.reload()
     page.locator("input[type=file]").first.wait_for(state="attached")
     opens(page, example)
