@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +19,12 @@ import numpy as np
 import torch
 from scipy import ndimage, stats
 
+from benchmarks.other_maps import CLASSIC, SLOW, Blocks, other_maps
 from benchmarks.targets import judge
 from htcore import services
 from htcore.bundle import Bundle
 from htcore.channels import BRAIN, CHANNELS, MIRRORED
 from htcore.explain import region_contributions
-from htcore.explain.class_map import gradcam
 from htcore.explain.regions import REGIONS, region_labels
 from htcore.inference.peers import wilson
 from htcore.inference.predict import NetworkResult, run_networks
@@ -34,11 +33,7 @@ from htcore.training.cache import PreparedScan, prepare_scans
 from htcore.training.cohort import read_cohort
 from htcore.types import ModelInput
 
-Blocks = np.ndarray
-"""float64 (slices, rows / 2, columns / 2)."""
-
 LARGE_ML = 20.0
-STEPS = 8  # of integrated gradients
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # of the brain's blocks taken away or put back
 NOISE_HU = 2.0
 
@@ -73,41 +68,6 @@ def truth_of(entry: PreparedScan) -> Truth | None:
     if not inside.any():
         return None
     return Truth(scan, share, inside, blocks(scan.brain) > 0, float(share.sum()) * scan.grid.voxel_ml)
-
-
-def tensor(scan: ModelInput) -> torch.Tensor:
-    """(1, slices, channels, rows, columns)."""
-    return torch.from_numpy(np.ascontiguousarray(scan.channels))[None]
-
-
-def of_networks(networks: tuple[LesionGatedResNet, ...], made: Callable[[LesionGatedResNet], torch.Tensor]) -> Blocks:
-    """Mean of one map a network."""
-    return np.mean([made(network).double().numpy() for network in networks], axis=0)
-
-
-def classic(networks: tuple[LesionGatedResNet, ...], scan: ModelInput) -> Blocks:
-    """Grad-CAM of the last features, gradients through the pooling too, as textbooks have it."""
-
-    def one(network: LesionGatedResNet) -> torch.Tensor:
-        x = tensor(scan).requires_grad_()
-        return gradcam(network.refine, lambda: network(x).logit.sum())
-
-    return of_networks(networks, one)
-
-
-def integrated(networks: tuple[LesionGatedResNet, ...], scan: ModelInput) -> Blocks:
-    """Integrated gradients (Sundararajan et al. 2017) from empty input, summed over channels."""
-
-    def one(network: LesionGatedResNet) -> torch.Tensor:
-        x = tensor(scan)
-        total = torch.zeros_like(x)
-        for step in range(STEPS):
-            point = (x * ((step + 0.5) / STEPS)).requires_grad_()
-            total += torch.autograd.grad(network(point).logit.sum(), point)[0]
-        summed = (total / STEPS * x)[0].sum(dim=1)
-        return torch.nn.functional.avg_pool2d(summed, 2)
-
-    return of_networks(networks, one)
 
 
 def own_maps(result: NetworkResult) -> dict[str, Blocks]:
@@ -242,9 +202,9 @@ def measure(bundle: Bundle, entries: tuple[PreparedScan, ...], close: int) -> di
         if truth is None:
             skipped += 1
             continue
-        maps = {**own_maps(run_networks(networks, truth.scan)), "classic Grad-CAM": classic(networks, truth.scan)}
+        maps = {**own_maps(run_networks(networks, truth.scan)), **other_maps(networks, truth.scan, CLASSIC)}
         if number % every == 0:
-            maps["integrated gradients"] = integrated(networks, truth.scan)
+            maps |= other_maps(networks, truth.scan, SLOW)
             for name, found in {**maps, "random order": rng.random(truth.brain.shape)}.items():
                 moves.setdefault(name, []).append(curves(networks, found, truth))
             for name, found in own_maps(run_networks(untrained, truth.scan)).items():
@@ -296,20 +256,20 @@ def print_report(found: dict, model: str) -> None:
         f"{found['scans']} simulated scans, {found['without a block of infarct']} of them without a block that is half"
     )
     print(f"infarct and left out; model {model}; 95% intervals after Wilson")
-    print(f"\n{'map':22s}{'infarct':>9s}{'n':>5s}{'pointing hit':>22s}{'mass':>7s}{'Dice':>7s}")
+    print(f"\n{'map':30s}{'infarct':>9s}{'n':>5s}{'pointing hit':>22s}{'mass':>7s}{'Dice':>7s}")
     for name, groups in found["pointing"].items():
         for size, row in groups.items():
             hit = f"{row['value']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
-            print(f"{name:22s}{size:>9s}{row['n']:5d}{hit:>22s}{row['mass']:7.3f}{row['dice']:7.3f}")
-    print(f"\n{'map':22s}{'deletion':>10s}{'insertion':>11s}   mean change of the logit, higher is better")
+            print(f"{name:30s}{size:>9s}{row['n']:5d}{hit:>22s}{row['mass']:7.3f}{row['dice']:7.3f}")
+    print(f"\n{'map':30s}{'deletion':>10s}{'insertion':>11s}   mean change of the logit, higher is better")
     for name, row in found["curves"].items():
-        print(f"{name:22s}{row['deletion']:10.3f}{row['insertion']:11.3f}")
+        print(f"{name:30s}{row['deletion']:10.3f}{row['insertion']:11.3f}")
     print("\nmedian |rank correlation| with the map of random weights (should be near 0)")
     for name, value in found["random weights"].items():
-        print(f"{name:22s}{value:10.3f}")
+        print(f"{name:30s}{value:10.3f}")
     print(f"\nmedian rank correlation under {NOISE_HU:g} HU of noise a voxel, and a shift; change of the probability")
     for name, row in found["repeatability"].items():
-        print(f"{name:22s}" + ", ".join(f"{key} {value:.3f}" for key, value in row.items()))
+        print(f"{name:30s}" + ", ".join(f"{key} {value:.3f}" for key, value in row.items()))
     print(f"\nregion with most infarct among 28 contributions; {found['regions']['median cpu s']:.2f} CPU s a scan")
     for size, row in found["regions"].items():
         if isinstance(row, dict):
