@@ -10,7 +10,13 @@ from htcore.report import write_cohort_report
 from htcore.ui import session
 from htcore.ui.cohort_cases import draw_cases
 from htcore.ui.cohort_compared import draw_compared
-from htcore.ui.cohort_controls import draw_filters, draw_own_predictions, draw_problem, draw_threshold
+from htcore.ui.cohort_controls import (
+    draw_filters,
+    draw_own_predictions,
+    draw_problem,
+    draw_threshold,
+    draw_threshold_anew,
+)
 from htcore.ui.cohort_data import bundle_cohort, measured_cohort, own_cohort
 from htcore.ui.cohort_report import draw_downloads
 from htcore.ui.cohort_scoring import draw_choice, draw_scoring
@@ -18,6 +24,7 @@ from htcore.ui.cohort_view import draw_at_threshold, draw_head, draw_risks, draw
 from htcore.ui.prevalence import draw_prevalence
 
 SECTIONS = ("At the threshold", "Risks", "Usefulness", "Subgroups", "Cases", "Compared", "Download")
+SECTION, _KEPT = "cohort-section", "htcore.cohort.section"
 
 head = st.container(horizontal=True, vertical_alignment="bottom")
 head.title("Cohort")
@@ -32,21 +39,26 @@ try:
     draw_scoring()
     measured = measured_cohort(cohort, mask)
 except HtcoreError as error:
+    draw_threshold_anew()
     st.error(str(error), icon=":material/error:")
     st.write("This page shows how well a model does on scans it was not trained on, once a model is installed.")
     st.stop()
 
 draw_head(cohort, measured, filters)
+share = measured.validation.n_events / measured.validation.n_scans
 with st.container(border=True):
     left, right = st.columns([3, 1], gap="large")
     with left:
-        threshold = draw_threshold(cohort, measured.curve)
+        threshold = draw_threshold(cohort, measured.curve, share)
     with right:
-        prevalence = draw_prevalence(measured.validation.n_events / measured.validation.n_scans)
+        prevalence = draw_prevalence(share)
 point = operating_point(measured.bootstrap, threshold, prevalence)
 
 # Only the section that is open is drawn: a move of the threshold pays for what is seen.
-tabs = dict(zip(SECTIONS, st.tabs(SECTIONS, key="cohort-section", on_change="rerun"), strict=True))
+if SECTION not in st.session_state and _KEPT in st.session_state:
+    st.session_state[SECTION] = st.session_state[_KEPT]
+tabs = dict(zip(SECTIONS, st.tabs(SECTIONS, key=SECTION, on_change="rerun"), strict=True))
+st.session_state[_KEPT] = st.session_state[SECTION]
 for name, tab in tabs.items():
     if not tab.open:
         continue

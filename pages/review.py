@@ -21,6 +21,16 @@ def as_pdf(shown: Assessment) -> bytes:
     return report.write_report(shown, date.today())
 
 
+def draw_origin() -> None:
+    """Where the study came from, and the way back, where it is a case of the cohort page."""
+    origin = session.origin()
+    if origin is None or session.is_covered():
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(origin)
+        st.page_link("pages/cohort.py", label="Back to the cohort", icon=":material/arrow_back:")
+
+
 session.refresh()
 opened, under_way = session.assessment(), session.job() is not None
 
@@ -37,6 +47,7 @@ with head:
     # A refused scan has no result to hide; one that came while the screen is covered stays covered.
     if under_way or (opened is not None and (opened.risk is not None or session.is_covered())):
         draw_switch()
+        draw_origin()
     elif opened is None:
         st.title("Review a scan")
         st.write(

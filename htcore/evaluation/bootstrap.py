@@ -103,6 +103,8 @@ class Bootstrap:
     def at_threshold(self, threshold: float) -> dict[str, Interval]:
         """The figures of `metrics.of_cells` at ``threshold``; cheap enough to follow a slider.
 
+        Shares of none or all have `Interval.with_exact_end`, counting patients.
+
         Raises
         ------
         UsageError
@@ -112,7 +114,14 @@ class Bootstrap:
             raise UsageError("The threshold is a probability: give a number between 0 and 1.")
         tp, fp, events, others = self.called(np.array([threshold]))
         cells = (tp[:, 0], fp[:, 0], events - tp[:, 0], others - fp[:, 0])
-        return {name: interval(values) for name, values in metrics.of_cells(*cells).items()}
+        figures = {name: interval(values) for name, values in metrics.of_cells(*cells).items()}
+        labels, called = self.validation.labels, self.validation.probability >= threshold
+        shares = {"sensitivity": labels, "specificity": ~labels, "ppv": called, "npv": ~called}
+        shares["accuracy"] = np.ones_like(labels)
+        for name, scans in shares.items():
+            if figures[name].value in (0.0, 1.0):
+                figures[name] = figures[name].with_exact_end(np.unique(self.validation.patient[scans]).size)
+        return figures
 
     def called(self, thresholds: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Weight of events and of other scans called positive at each of ``thresholds`` (cuts,), and of all of them.

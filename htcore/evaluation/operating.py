@@ -61,8 +61,21 @@ def operating_point(bootstrap: Bootstrap, threshold: float, prevalence: float | 
         sensitivity, specificity = metrics.ratio(tp, events), metrics.ratio(others - fp, others)
         ppv, npv = metrics.predictive_values(sensitivity, specificity, prevalence)
         figures.update(ppv=interval(ppv), npv=interval(npv))
+        _widen(figures, prevalence)
     counts = Confusion(*(int(part[0]) for part in (tp, fp, events - tp, others - fp)))
     return OperatingPoint(threshold, own if prevalence is None else prevalence, counts, figures)
+
+
+def _widen(figures: dict[str, Interval], prevalence: float) -> None:
+    """Predictive values on which every resample agrees, as the ends of sensitivity's and specificity's intervals."""
+    sensitivity, specificity = figures["sensitivity"], figures["specificity"]
+    values = metrics.predictive_values(
+        np.array([sensitivity.low, sensitivity.high]), np.array([specificity.low, specificity.high]), prevalence
+    )
+    for name, bounds in zip(("ppv", "npv"), values, strict=True):
+        found = figures[name]
+        if found.value in (0.0, 1.0) and found.low == found.high and np.isfinite(bounds).all():
+            figures[name] = Interval(found.value, float(bounds.min()), float(bounds.max()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +120,7 @@ def cost_threshold(missed_over_false: float) -> float:
     """Threshold of least expected cost where a missed event costs so many times a false alarm.
 
     For a calibrated probability it is 1 / (1 + ratio), whatever the cohort (Pauker and Kassirer 1975,
-    10.1056/NEJM197507312930501).
+    10.1056/NEJM197507312930501); a probability holds at one prevalence, and ``shift_prevalence`` moves it to another.
 
     Raises
     ------

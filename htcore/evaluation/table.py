@@ -41,8 +41,8 @@ class TableError(CohortError):
         first = problems[0]
         many = f" {n_problems - 1} more values cannot be used either." if n_problems > 1 else ""
         super().__init__(
-            f"Row {first.row}, column {first.column}: the value must {first.demand}.{many} Correct the table and load "
-            "it again."
+            f"Row {first.row} below the header, column {first.column}: the value must {first.demand}.{many} "
+            "Correct the table and load it again."
         )
         self.problems = problems
         self.n_problems = n_problems
@@ -107,7 +107,7 @@ def _parsed(text: str, separator: str) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         # pandas counts lines, the header being the first; its own words quote the file.
         found = re.search(r"line (\d+)", str(error))
-        where = f"Row {int(found[1]) - 1}" if found else "The table"
+        where = f"Row {int(found[1]) - 1} below the header" if found else "The table"
         raise CohortError(f"{where} cannot be taken apart: give every row as many cells as the header.") from error
     raw.columns = [str(name).strip() for name in raw.columns]
     missing = [name for name in REQUIRED if name not in raw.columns]

@@ -127,12 +127,16 @@ class ValidationSet:
 
 
 def _enough(found: ValidationSet) -> None:
-    if np.unique(found.patient).size < MIN_PATIENTS or found.labels.all() or not found.labels.any():
-        raise CohortError(
-            f"Too little to evaluate: give scans of at least {MIN_PATIENTS} patients, with and without "
-            "hemorrhagic transformation.",
-            code="one_class",
-        )
+    if np.unique(found.patient).size >= MIN_PATIENTS and found.labels.any() and not found.labels.all():
+        return
+    alike = ""
+    if found.labels.size and (found.labels.all() or not found.labels.any()):
+        alike = f"all {found.labels.size} scans have ht {int(found.labels[0])}; "
+    raise CohortError(
+        f"Too little to evaluate: {alike}give scans of at least {MIN_PATIENTS} patients, with and without "
+        "hemorrhagic transformation.",
+        code="one_class",
+    )
 
 
 def _no_duplicates(frame: pd.DataFrame) -> None:

@@ -25,6 +25,16 @@ class Interval:
         low, high = np.percentile(defined, [2.5, 97.5])
         return cls(float(value), float(low), float(high))
 
+    def with_exact_end(self, n: int) -> Interval:
+        """For a share of 0 or 1 on which every resample agrees: the exact interval of ``n`` alike.
+
+        Resampling cannot show what was never seen: none of four is 0% to 60% (Clopper & Pearson 1934).
+        """
+        if self.value not in (0.0, 1.0) or self.low != self.high or n < 1:
+            return self
+        reach = 1.0 - 0.025 ** (1.0 / n)
+        return Interval(self.value, 0.0, reach) if self.value == 0.0 else Interval(self.value, 1.0 - reach, 1.0)
+
     @classmethod
     def raised_by_chance(cls, value: float, resamples: NDArray[np.float64]) -> Interval:
         """For a figure of at least 0 that chance alone raises, in a resample twice: shifted to the figure's place.

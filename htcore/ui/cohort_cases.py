@@ -50,17 +50,16 @@ _COLUMNS: dict[str, Any] = {
 
 def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> None:
     """The mistakes first, then every scan; a chosen one of a simulated validation set can be opened."""
-    again = cohort.simulated is True and "lesion_volume_ml" in measured.table.columns
     cases = case_table(measured.table, point.threshold)
     missed, false = confident_mistakes(cases)
     st.subheader("The most confident mistakes")
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Bled, though the risk was low**")
-        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", again, cohort)
+        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", cohort, point.threshold)
     with right:
         st.markdown("**Did not bleed, though the risk was high**")
-        _table(false, "cohort-false", "No scan without HT lies above the threshold.", again, cohort)
+        _table(false, "cohort-false", "No scan without HT lies above the threshold.", cohort, point.threshold)
     st.caption(
         (
             "The pictures are of simulated scans, with the patient's right on the left. "
@@ -69,7 +68,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
         )
         + (
             "Choose a row to have its scan simulated again and opened."
-            if again
+            if _can_be_simulated(cohort)
             else "A scan can be looked at only where its files are."
         )
     )
@@ -84,7 +83,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
     chosen = cases[cases["kind"].isin(kinds)]
     rows = chosen.iloc[(chosen["probability"] - point.threshold).abs().argsort(kind="stable")[::-1]]
-    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", again, cohort)
+    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", cohort, point.threshold)
     cut = f" The {_MOST_ROWS} farthest from it are shown; the file has all." if len(rows) > _MOST_ROWS else ""
     low, high = _ends(cohort)
     st.caption(
@@ -94,7 +93,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
     st.download_button(
         "Download these scans (CSV)",
-        lambda: rows.drop(columns="stored_row", errors="ignore").to_csv(index=False),
+        lambda: rows.drop(columns="stored_row", errors="ignore").to_csv(index=False, float_format="%.6g"),
         file_name="cohort-cases.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -103,7 +102,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
 
 
-def _table(rows: pd.DataFrame, key: str, empty: str, again: bool, cohort: Cohort) -> None:
+def _table(rows: pd.DataFrame, key: str, empty: str, cohort: Cohort, threshold: float) -> None:
     if rows.empty:
         st.write(empty)
         return
@@ -111,7 +110,7 @@ def _table(rows: pd.DataFrame, key: str, empty: str, again: bool, cohort: Cohort
     if cohort.pictures is not None:
         options["row_height"] = _ROW_HEIGHT
     shown = _shown(rows, cohort)
-    if not again:
+    if not _can_be_simulated(cohort):
         st.dataframe(shown, **options)
         return
     # Above the table, where it is seen.
@@ -119,7 +118,12 @@ def _table(rows: pd.DataFrame, key: str, empty: str, again: bool, cohort: Cohort
     chosen = st.dataframe(shown, on_select="rerun", selection_mode="single-row", **options)["selection"]["rows"]
     if chosen and chosen[0] < len(rows):
         with place:
-            draw_opening(rows.iloc[chosen[0]], key)
+            draw_opening(rows.iloc[chosen[0]], key, threshold)
+
+
+def _can_be_simulated(cohort: Cohort) -> bool:
+    """Whether a case can be made again, to be looked at."""
+    return cohort.simulated is True and "lesion_volume_ml" in cohort.table.columns
 
 
 def _shown(rows: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:

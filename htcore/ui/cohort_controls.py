@@ -21,6 +21,8 @@ from htcore.evaluation import (
     sensitivity_threshold,
     youden_threshold,
 )
+from htcore.inference.calibrate import shift_prevalence
+from htcore.ui import session
 from htcore.ui.cohort_data import Cohort, keep_own, own_cohort
 
 ROC_KEY = "cohort-roc"
@@ -29,6 +31,8 @@ _MOST_MB = 100
 """Of a table: the most rows that it may have, of 500 bytes each."""
 _GENERATION = "htcore.cohort.uploads"
 _PROBLEM = "htcore.cohort.problem"
+_ANEW = "htcore.cohort.slider-anew"
+_TABLE_POPOVER, _TAKEN = "own-predictions", "htcore.cohort.taken"
 # Column, label, step of the slider.
 _RANGES = (
     ("age", "Age, years", 1.0),
@@ -38,11 +42,14 @@ _RANGES = (
 )
 
 
-def draw_threshold(cohort: Cohort, curve: RocCurve) -> float:
-    """The one threshold of the page, in [0, 1], with its presets; it is kept when the page is left."""
+def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> float:
+    """The one threshold of the page, in [0, 1], with its presets; it is kept when the page is left.
+
+    ``own_prevalence`` is the share with HT among the scans on the page.
+    """
     exact, slider = _keys(cohort)
     st.session_state.setdefault(exact, cohort.threshold)
-    if slider not in st.session_state:
+    if st.session_state.pop(_ANEW, False) or slider not in st.session_state:
         st.session_state[slider] = round(100 * st.session_state[exact], 1)
     st.slider(
         "Threshold: call a scan positive from this risk on",
@@ -79,10 +86,22 @@ def draw_threshold(cohort: Cohort, curve: RocCurve) -> float:
             "By cost",
             key="preset-cost",
             on_click=choose,
-            args=(cost_threshold(costs),),
-            help="1 / (1 + ratio): right where the risks are calibrated.",
+            args=(_by_cost(costs, own_prevalence),),
+            help="A risk of 1 / (1 + ratio) where the model is used: moved from the share with HT that is set there to "
+            "that among these scans. Right where the risks are calibrated.",
         )
     return float(st.session_state[exact])
+
+
+def _by_cost(ratio: float, own_prevalence: float) -> float:
+    used_at = session.prevalence()
+    found = cost_threshold(ratio)
+    return found if used_at is None else shift_prevalence(found, used_at, own_prevalence)
+
+
+def draw_threshold_anew() -> None:
+    """Where the slider cannot be drawn now, the browser forgets its place, while the server may not."""
+    st.session_state[_ANEW] = True
 
 
 def choose_by_roc(cohort: Cohort) -> None:
@@ -125,7 +144,7 @@ def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, .
             if low >= high:
                 continue
             shown = True
-            chosen = st.slider(label, low, high, (low, high), step, "%g", key=f"filter-{column}-{cohort.key[:12]}")
+            chosen = _range(label, (low, high), step, f"filter-{column}-{cohort.key[:12]}")
             if chosen != (low, high):
                 mask &= (values >= chosen[0]) & (values <= chosen[1])
                 asked.append(
@@ -137,6 +156,15 @@ def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, .
             else "The table holds nothing to filter by: it lacks age, thickness_mm, lesion_volume_ml and onset_to_ct_h."
         )
     return (mask if asked else None), tuple(asked)
+
+
+def _range(label: str, whole: tuple[float, float], step: float, key: str) -> tuple[float, float]:
+    """A slider of two ends, which stay over a visit to another page."""
+    kept = f"htcore.cohort.{key}"
+    before: tuple[float, float] = st.session_state.get(kept, whole)
+    chosen = st.slider(label, *whole, before, step, "%g", key=key)
+    st.session_state[kept] = chosen
+    return chosen
 
 
 def _known(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
@@ -154,7 +182,10 @@ def _bounds(values: NDArray[np.float64], step: float) -> tuple[float, float]:
 
 def draw_own_predictions() -> None:
     """Load a table of predictions in place of the model's own; what cannot be used is told, and the page stays."""
-    with st.popover("Your predictions", icon=":material/upload_file:", key="own-predictions"):
+    if st.session_state.pop(_TAKEN, False):
+        # What became of the file is said on the page, behind it.
+        st.session_state[_TABLE_POPOVER] = False
+    with st.popover("Your predictions", icon=":material/upload_file:", key=_TABLE_POPOVER, on_change="rerun"):
         st.write(
             "A CSV file with the columns `patient_id`, `scan_id`, `ht` (0 or 1) and `probability` (0 to 1), one row a "
             f"scan, at most {MAX_ROWS:,}. Optional: `age`, `sex`, `thickness_mm`, `onset_to_ct_h`, `tilt_deg`, "
@@ -168,6 +199,7 @@ def draw_own_predictions() -> None:
             _take(given.getvalue())
             # A new key drops the bytes, which Streamlit would keep in memory.
             st.session_state[_GENERATION] = generation + 1
+            st.session_state[_TAKEN] = True
             st.rerun()
         if own_cohort() is not None:
             st.button("Back to the model's own", icon=":material/undo:", on_click=keep_own, args=(None,))

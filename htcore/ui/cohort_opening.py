@@ -20,7 +20,7 @@ REVIEW = "pages/review.py"
 _TICK_S = 0.2
 
 
-def draw_opening(case: pd.Series[Any], key: str) -> None:
+def draw_opening(case: pd.Series[Any], key: str, threshold: float) -> None:
     """A button that simulates the scan of this row of `case_table` again and goes to it on the review page."""
     label = f"Open {plain(str(case['scan_id']))} on the review page · simulated"
     if not st.button(label, icon=":material/radiology:", key=f"open-{key}"):
@@ -30,8 +30,18 @@ def draw_opening(case: pd.Series[Any], key: str) -> None:
     except HtcoreError as error:
         st.error(str(error), icon=":material/error:")
         return
-    session.take([("simulated.nii.gz", io.BytesIO(content))])
+    session.take([("simulated.nii.gz", io.BytesIO(content))], origin_words(case, threshold))
     st.switch_page(REVIEW)
+
+
+def origin_words(case: pd.Series[Any], threshold: float) -> str:
+    """Which case it is and how it ended, in Markdown."""
+    bled = "bled" if case["ht"] == 1 else "did not bleed"
+    called = "called" if case["kind"] in ("TP", "FP") else "not called"
+    return (
+        f"**{plain(str(case['scan_id']))}** of the cohort page: it **{bled}** and is **{called}** at the threshold of "
+        f"{threshold:.1%} there ({case['kind']})."
+    )
 
 
 def _simulated(scan_id: str, lesion_volume_ml: float) -> bytes:

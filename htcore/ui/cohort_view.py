@@ -60,7 +60,7 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
         whose += " that never trained it"
     st.markdown(
         f"##### On {validation.n_scans} scans of {validation.n_patients} {whose}, the model ranks a scan with "
-        f"hemorrhagic transformation above one without in **{auc.value:.0%}** of pairs: AUC {auc.value:.3f} "
+        f"hemorrhagic transformation above one without in **{auc.value:.1%}** of pairs: AUC {auc.value:.3f} "
         f"(95% interval {auc.low:.3f} to {auc.high:.3f})."
     )
     _draw_warnings(cohort, measured)
@@ -71,9 +71,8 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
     validation, model = measured.validation, cohort.model
     share = validation.n_events / validation.n_scans
     parts = [
-        f"{validation.n_patients} patients",
-        f"{validation.n_scans} scans",
-        f"{validation.n_events} with HT ({share:.0%})",
+        f"{validation.n_patients:,} patients",
+        f"{validation.n_scans:,} scans, {validation.n_events:,} with HT ({share:.0%})",
     ]
     if model is None:
         parts += ["source: your file", "model: whichever made it"]
@@ -264,7 +263,8 @@ def draw_usefulness(measured: Measured, point: OperatingPoint) -> None:
         chart(decision(measured.decision, point.threshold), "cohort-decision")
         st.caption(
             "Net benefit counts true positives, less false ones weighed by the odds of the threshold. Where the "
-            "model's line is not above both others, calling everybody or nobody is as good."
+            "model's line is not above both others, calling everybody or nobody is as good. Of the scans as they are: "
+            "another share with HT moves all three lines."
         )
     with right:
         st.subheader("Precision and recall")

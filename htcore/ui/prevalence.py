@@ -18,6 +18,7 @@ def draw_prevalence(own: float) -> float | None:
         "Share with HT where the model is used, %",
         min_value=0.1,
         max_value=99.9,
+        value=None,
         step=1.0,
         format="%.1f",
         key=_WIDGET,

@@ -31,6 +31,7 @@ _COVERED = "htcore.covered"
 PREVALENCE = "htcore.prevalence"
 """Key of the share of patients who bleed that the user asked for, in (0, 1); absent: the model's own."""
 _USED = "htcore.used"
+_ORIGIN = "htcore.origin"
 
 
 def current_model() -> str:
@@ -162,13 +163,21 @@ def problem() -> str | None:
     return st.session_state.get(_PROBLEM)
 
 
-def take(source: Source) -> None:
+def take(source: Source, origin: str | None = None) -> None:
     """Begin to score ``source``, alone: what was open, under way or wrong before is forgotten.
 
-    The uploaders start anew, so that the next input never joins this one's files.
+    The uploaders start anew, so that the next input never joins this one's files. ``origin`` says in Markdown which
+    case of the cohort page it is.
     """
     clear()
+    if origin is not None:
+        st.session_state[_ORIGIN] = origin
     st.session_state[_JOB] = Job(source, current_model())
+
+
+def origin() -> str | None:
+    """Which case of the cohort page the open study is."""
+    return st.session_state.get(_ORIGIN)
 
 
 def cancel() -> None:
@@ -203,7 +212,7 @@ def _forget() -> None:
     if running is not None:
         running.cancel()
     # The uploaders stay: they may hold the next input by now.
-    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _JOB, _CANCELLED):
+    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _JOB, _CANCELLED, _ORIGIN):
         st.session_state.pop(key, None)
 
 

@@ -127,11 +127,12 @@ def test_a_table_goes_in_and_a_report_comes_out(page: Page, address: str, tmp_pa
     table = frame(n_patients=90)[["patient_id", "scan_id", "ht", "probability"]]
     table.to_csv(mine, index=False)
     table.assign(probability=7).to_csv(broken, index=False)
-    for given, words in ((broken, "Row 1, column probability"), (mine, "source: your file")):
+    for given, words in ((broken, "Row 1 below the header, column probability"), (mine, "source: your file")):
         page.get_by_role("button", name="Your predictions").click()
         page.locator("input[type=file]").first.set_input_files(given)
         page.get_by_text(words).first.wait_for()
-        page.keyboard.press("Escape")
+        # The popover is gone: what became of the file is not behind it.
+        page.get_by_text("It stays in this session").wait_for(state="hidden")
     assert page.get_by_text("120 scans").count()
     page.get_by_role("tab", name="Download").click()
     with page.expect_download() as caught:
@@ -166,9 +167,44 @@ def test_a_case_opens_on_the_review_page_and_the_threshold_is_kept(page: Page, a
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
     page.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached", timeout=SCORE_MS)
     shoot(page, "cohort-case")
-    page.get_by_role("link", name="Cohort").click()
+    page.get_by_text(f"at the threshold of {kept}% there").wait_for()
+    page.get_by_role("link", name="Back to the cohort").click()
+    page.get_by_role("tab", name="Cases", selected=True).wait_for()
+    page.get_by_role("tab", name="At the threshold").click()
     page.get_by_text("Click the model's curve").wait_for()
     assert threshold(page) == kept
+
+
+def test_a_filter_that_leaves_nothing_loses_no_threshold(page: Page, address: str) -> None:
+    open_cohort(page, address)
+    first = threshold(page)
+    page.get_by_role("button", name="Filter the scans").click()
+    smallest = page.get_by_role("slider", name=re.compile("True lesion volume, mL — start"))
+    smallest.focus()
+    page.keyboard.press("End")
+    page.get_by_text("Too little to evaluate").wait_for()
+    smallest.focus()
+    page.keyboard.press("Home")
+    slider = page.get_by_role("slider", name=re.compile("Threshold"))
+    slider.wait_for()
+    assert float(slider.input_value()) == threshold(page) == first
+
+
+def test_a_filter_stays_over_pages(page: Page, address: str) -> None:
+    open_cohort(page, address)
+    page.get_by_role("button", name="Filter the scans").click()
+    oldest = page.get_by_role("slider", name=re.compile("Age, years — end"))
+    oldest.focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_text(re.compile(r"only age \d+ to \d+ years")).wait_for()
+    kept = page.get_by_text(re.compile(r"only age \d+ to \d+ years")).inner_text()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Model").click()
+    page.get_by_text("From cohort to figures").wait_for()
+    page.get_by_role("link", name="Cohort").click()
+    page.get_by_text("Click the model's curve").wait_for()
+    assert page.get_by_text(re.compile(r"only age \d+ to \d+ years")).inner_text() == kept
 
 
 def test_the_tables_of_cases_fetch_their_pictures_once(page: Page, tmp_path: Path) -> None:

@@ -122,9 +122,25 @@ def test_perfect_separation_and_three_patients() -> None:
     figures = operating_point(Bootstrap(table([1, 0, 0], [0.9, 0.2, 0.1]), 100), 0.5).figures
     assert figures["sensitivity"].value == figures["specificity"].value == figures["ppv"].value == 1.0
     assert figures["lr_negative"].value == 0.0 and np.isnan(figures["lr_positive"].value)
-    # A resample of three may hold no event: it gives no sensitivity, and the others are all 1.
-    assert (figures["sensitivity"].low, figures["sensitivity"].high) == (1.0, 1.0)
+    # A resample of three may hold no event: it gives no sensitivity, and the others are all 1. One patient shows little.
+    assert (figures["sensitivity"].low, figures["sensitivity"].high) == (pytest.approx(0.025), 1.0)
     assert figures["net_benefit"].value == pytest.approx(1 / 3)
+
+
+def test_shares_of_none_and_all_have_the_exact_interval_of_so_many_patients() -> None:
+    # Four patients who bled, two scans each, none called; six who did not, none called: Clopper and Pearson's 0 of 4
+    # is 0 to 60.2%, 6 of 6 is 54.1% to 100% (their tables of 1934, and any calculator).
+    rows = [(f"p{i}", f"p{i}-{k}", int(i < 4), 0.1 + 0.01 * i) for i in range(10) for k in range(2)]
+    table = pd.DataFrame(rows, columns=["patient_id", "scan_id", "ht", "probability"])
+    found = Bootstrap(ValidationSet.from_frame(table)).at_threshold(0.5)
+    sensitivity, specificity = found["sensitivity"], found["specificity"]
+    assert (sensitivity.value, sensitivity.low) == (0.0, 0.0) and sensitivity.high == pytest.approx(0.602, abs=5e-4)
+    assert (specificity.value, specificity.high) == (1.0, 1.0) and specificity.low == pytest.approx(0.541, abs=5e-4)
+    elsewhere = operating_point(Bootstrap(ValidationSet.from_frame(table)), 0.105, 0.2).figures
+    assert elsewhere["npv"].value < 1.0 and elsewhere["npv"].low < elsewhere["npv"].high
+    perfect = table.assign(probability=table["ht"])
+    elsewhere = operating_point(Bootstrap(ValidationSet.from_frame(perfect)), 0.5, 0.2).figures
+    assert elsewhere["ppv"].value == 1.0 and 0.1 < elsewhere["ppv"].low < 0.6
 
 
 def test_impossible_requests_are_refused(bootstrap: Bootstrap) -> None:

@@ -69,7 +69,9 @@ def test_ids_stay_text() -> None:
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(rows: str, row: int, column: str, words: str) -> None:
-    with pytest.raises(TableError, match=f"Row {row}, column {column}: the value must {words}") as caught:
+    with pytest.raises(
+        TableError, match=f"Row {row} below the header, column {column}: the value must {words}"
+    ) as caught:
         read_predictions(csv(rows))
     assert [(p.row, p.column, p.demand) for p in caught.value.problems] == [(row, column, words)]
     assert caught.value.n_problems == 1
@@ -101,7 +103,7 @@ def test_optional_numbers_may_be_empty_but_not_words() -> None:
         (b"  \n\n", "empty"),
         (csv(""), "no rows"),
         (b"patient_id,ht\nA,1\n", "lacks scan_id, probability"),
-        (csv("A,1,0,0.2\nB,1,0,0.2,9,9\n"), "Row 2 cannot be taken apart"),
+        (csv("A,1,0,0.2\nB,1,0,0.2,9,9\n"), "Row 2 below the header cannot be taken apart"),
         (csv() + "Dü,1,0,0.3\n".encode("latin-1"), "Line 5 of the file is not UTF-8"),
         (b"PK\x03\x04\0\0\0\0", "no text"),
         (b'patient_id,scan_id,ht,probability\n"A,1,0,0.2\n', "cannot be taken apart"),

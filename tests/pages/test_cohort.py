@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,7 +85,7 @@ def test_page_opens_with_source_model_and_headline(monkeypatch: pytest.MonkeyPat
     line, told = source(page), texts(page)
     found = evaluate(ValidationSet.from_frame(table), OWN_THRESHOLD)
     auc = found.metrics["auc"]
-    assert line.startswith(f"60 patients · 80 scans · {found.n_events} with HT")
+    assert line.startswith(f"60 patients · 80 scans, {found.n_events} with HT")
     for words in ("split by patient: validation patients", "SIMULATED", "test\\-model", "weights abababababab"):
         assert words in line, words
     assert f"AUC {auc.value:.3f} (95% interval {auc.low:.3f} to {auc.high:.3f})" in told
@@ -109,7 +110,9 @@ def test_slider_moves_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame())
     slider(page).set_value(0.0).run()
     assert not page.exception
-    assert figures(page)["Sensitivity"] == "100.0% (100.0% to 100.0%)"
+    # Of all who bled none is missed: as far as so many patients can tell.
+    sensitivity = re.fullmatch(r"100\.0% \((\d+\.\d)% to 100\.0%\)", figures(page)["Sensitivity"])
+    assert sensitivity and 80 < float(sensitivity[1]) < 100
     slider(page).set_value(100.0).run()
     assert figures(page)["Positive predictive value"] == "undefined"
 
@@ -162,6 +165,12 @@ def test_prevalence_moves_predictive_values_alone_and_is_kept(monkeypatch: pytes
         name: before[name] for name in ("Sensitivity", "F1")
     }
     assert page.session_state[PREVALENCE] == pytest.approx(0.10)
+    page.button(key="preset-cost").click().run()
+    own = table["ht"].mean()
+    odds = (1 / 3) / (0.1 / 0.9) * own / (1 - own)
+    assert slider(page).value == pytest.approx(100 * odds / (1 + odds), abs=0.051)
+    page.number_input(key="cohort-prevalence").set_value(None).run()
+    assert PREVALENCE not in page.session_state and "Positive predictive value" in figures(page)
 
 
 def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +191,7 @@ def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.M
     assert not page.exception and "Too little to evaluate" in page.error[0].value
     next(s for s in page.slider if s.key.startswith("filter-age")).set_range(age.min, age.max).run()
     assert not page.error and "120 patients" in source(page)
+    assert slider(page).value == pytest.approx(100 * OWN_THRESHOLD, abs=0.051)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +325,7 @@ def test_mixed_tables_are_measured_on_validation_patients(monkeypatch: pytest.Mo
 def test_one_class_is_an_error_not_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame().assign(ht=1))
     assert not page.exception
-    assert "Too little to evaluate" in page.error[0].value
+    assert "Too little to evaluate: all 80 scans have ht 1" in page.error[0].value
 
 
 def load(page: AppTest, content: bytes) -> None:
@@ -349,7 +359,7 @@ def test_own_predictions_of_the_same_scans_are_compared(monkeypatch: pytest.Monk
     [
         (b"", "empty"),
         (b"patient_id,ht\nA,1\n", "lacks scan_id, probability"),
-        (b"patient_id,scan_id,ht,probability\nA,1,0,7\nB,1,x,0.5\n", "Row 1, column probability"),
+        (b"patient_id,scan_id,ht,probability\nA,1,0,7\nB,1,x,0.5\n", "Row 1 below the header, column probability"),
         (b"patient_id,scan_id,ht,probability\nA,1,0,.7\nB,1,0,.5\nC,1,0,.5\n", "Too little to evaluate"),
         ("patient_id,scan_id,ht,probability\nÄ,1,0,.7\n".encode("latin-1"), "not UTF-8"),
     ],
@@ -419,7 +429,8 @@ def opening(scan_id: str, lesion_volume_ml: float) -> None:
 
     from htcore.ui.cohort_opening import draw_opening
 
-    draw_opening(pd.Series({"scan_id": scan_id, "lesion_volume_ml": lesion_volume_ml}), "case")
+    case = {"scan_id": scan_id, "lesion_volume_ml": lesion_volume_ml, "ht": 1, "kind": "FN"}
+    draw_opening(pd.Series(case), "case", 0.3)
 
 
 def test_a_chosen_case_is_simulated_again_and_taken_to_the_review_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,13 +445,14 @@ def test_a_chosen_case_is_simulated_again_and_taken_to_the_review_page(monkeypat
         return b"nifti"
 
     monkeypatch.setattr(cohort_opening.services, "simulate_again", again)
-    monkeypatch.setattr(cohort_opening.session, "take", asked.append)
+    monkeypatch.setattr(cohort_opening.session, "take", lambda source, origin: asked.append((source, origin)))
     monkeypatch.setattr(cohort_opening.st, "switch_page", asked.append)
     page = AppTest.from_function(opening, args=("SIM-1-00042-1", 12.5)).run()
     assert "SIM\\-1\\-00042\\-1" in page.button[0].label and "simulated" in page.button[0].label
     page.session_state["htcore.cohort.threshold-x"] = 0.3
     page.button[0].click().run()
-    again_of, [(name, stream)], then = asked
+    again_of, ([(name, stream)], origin), then = asked
+    assert "**bled**" in origin and "**not called** at the threshold of 30.0%" in origin
     assert not page.exception and (again_of, then) == (("SIM-1-00042-1", 12.5), "pages/review.py")
     assert name.endswith(".nii.gz") and stream.getvalue() == b"nifti"
     assert page.session_state["htcore.cohort.threshold-x"] == 0.3
