@@ -19,7 +19,18 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.learning import OURS, PLAIN_NETWORKS, Logits, compared, learn, options, prepared, printed, score
+from benchmarks.learning import (
+    OURS,
+    PLAIN_NETWORKS,
+    Logits,
+    compared,
+    first_patients,
+    learn,
+    options,
+    prepared,
+    printed,
+    score,
+)
 from htcore import services
 from htcore.bundle import add_measurement
 from htcore.inference.predict import predict
@@ -86,12 +97,11 @@ def main() -> None:
     }
     for name, measure in measures.items():
         scores[name] = by_features(measure, training, test)
-    kept = set(list(dict.fromkeys(entry.scan.patient_id for entry in training))[: arguments.patients])
-    few = tuple(entry for entry in training if entry.scan.patient_id in kept)
+    few = first_patients(training, arguments.patients)
     loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
     for recipe in (*PLAIN_NETWORKS, OURS) if few else ():
         network = learn(recipe, few, loop, arguments.work, lambda line: print(line, flush=True))
-        scores[f"{recipe.name}, {len(kept)} patients"] = score(recipe, network, test, arguments.threads)
+        scores[f"{recipe.name}, {arguments.patients} patients"] = score(recipe, network, test, arguments.threads)
     oracle = np.array([entry.scan.number("p_ht_image") or np.nan for entry in test], dtype=np.float64)
     if np.isfinite(oracle).all():
         scores[ORACLE] = oracle

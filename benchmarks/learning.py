@@ -50,6 +50,12 @@ def prepared(arguments: argparse.Namespace) -> list[tuple[PreparedScan, ...]]:
     ]
 
 
+def first_patients(scans: tuple[PreparedScan, ...], count: int) -> tuple[PreparedScan, ...]:
+    """All scans of the first ``count`` patients."""
+    kept = set(list(dict.fromkeys(entry.scan.patient_id for entry in scans))[:count])
+    return tuple(entry for entry in scans if entry.scan.patient_id in kept)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A network and how it learns; ``loop`` holds what differs from the loop's defaults."""
@@ -153,3 +159,8 @@ def printed(table: pd.DataFrame) -> str:
         against = "" if np.isnan(row.get("p", np.nan)) else f"{row['difference']:+12.3f}{row['p']:10.2g}"
         lines.append(f"{row['model']:60s}{row['auc']:7.3f}{interval:>16s}{row['share_of_best']:9.3f}{against}")
     return "\n".join(lines)
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """The table of `compared` as a bundle keeps it."""
+    return table.round(4).to_csv(index=False).encode()

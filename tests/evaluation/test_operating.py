@@ -122,7 +122,7 @@ def test_perfect_separation_and_three_patients() -> None:
     figures = operating_point(Bootstrap(table([1, 0, 0], [0.9, 0.2, 0.1]), 100), 0.5).figures
     assert figures["sensitivity"].value == figures["specificity"].value == figures["ppv"].value == 1.0
     assert figures["lr_negative"].value == 0.0 and np.isnan(figures["lr_positive"].value)
-    # A resample of three may hold no event: it gives no sensitivity, and the others are all 1. One patient shows little.
+    # A resample of three may hold no event: it gives no sensitivity, the others are all 1. One patient shows little.
     assert (figures["sensitivity"].low, figures["sensitivity"].high) == (pytest.approx(0.025), 1.0)
     assert figures["net_benefit"].value == pytest.approx(1 / 3)
 
