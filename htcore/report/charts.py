@@ -23,6 +23,8 @@ _INK, _GRID = (20, 26, 32), (222, 226, 230)
 # In mm: a plot, or a row of one that has rows; above it the names of its marks, below it axis and legend.
 _PLOT, _ROW = 66.0, 4.4
 _HEAD, _AXIS_LEFT, _AXIS_FOOT, _LEGEND_LINE = 3.5, 12.0, 11.0, 3.4
+_MOST_BESIDE = 0.6
+"""Share of the width that the names of rows take at most."""
 _HATCH = 1.5
 # Of a plotly dash: stroke and gap in mm. fpdf2 knows one stroke a pattern, so that lengths tell them apart.
 _DASHES = {
@@ -102,7 +104,7 @@ def draw_chart(pdf: FPDF, figure: go.Figure, left: float, top: float, width: flo
                 pdf.line(x0, frame.top, x1, frame.bottom)
         for note in figure.layout.annotations:
             _centred(pdf, note.text, float(frame.across(note.x)), frame.top - 1)
-        _legend(pdf, _named(figure), frame.left, frame.bottom + _AXIS_FOOT)
+        _legend(pdf, _named(figure), frame)
 
 
 def _drawn(trace: Any) -> bool:
@@ -127,7 +129,8 @@ def _frame(pdf: FPDF, figure: go.Figure, left: float, top: float, width: float) 
     rows, beside = _rows(figure), _AXIS_LEFT
     pdf.set_font("Helvetica", "", 7)
     if rows:
-        beside = SPARE * max(pdf.get_string_width(printable(name)) for name in rows) + 2
+        longest = max(pdf.get_string_width(printable(name)) for name in rows)
+        beside = min(SPARE * longest + 2, _MOST_BESIDE * width)
     return _Frame(left + beside, top, width - beside, _plot_height(figure), *_ranges(figure), rows)
 
 
@@ -165,9 +168,11 @@ def _axes(pdf: FPDF, figure: go.Figure, frame: _Frame) -> None:
         _centred(pdf, _label(value, x_axis.tickformat), x, frame.bottom + 3.2)
     values = [] if frame.rows else ticks(*frame.y_range)
     labels = frame.rows or [_label(value, y_axis.tickformat) for value in values]
-    for y, label in zip(frame.down(frame.rows or values), map(printable, labels), strict=True):
+    room = _MOST_BESIDE / (1 - _MOST_BESIDE) * frame.width
+    for y, label in zip(frame.down(frame.rows or values), labels, strict=True):
         pdf.line(frame.left, y, frame.left + frame.width, y)
-        pdf.text(frame.left - 1 - pdf.get_string_width(label), y + 0.9, label)
+        words = _fitting(pdf, label, room)
+        pdf.text(frame.left - 1 - pdf.get_string_width(words), y + 0.9, words)
     _centred(pdf, x_axis.title.text or "", frame.left + frame.width / 2, frame.bottom + 7)
     _upwards(pdf, y_axis.title.text or "", frame.left - 9, frame.top, frame.height)
 
@@ -175,6 +180,14 @@ def _axes(pdf: FPDF, figure: go.Figure, frame: _Frame) -> None:
 def _centred(pdf: FPDF, text: str, x: float, y: float) -> None:
     words = printable(text)
     pdf.text(x - pdf.get_string_width(words) / 2, y, words)
+
+
+def _fitting(pdf: FPDF, text: str, room: float) -> str:
+    """``text`` cut where it takes more than ``room``, mm."""
+    words = printable(text)
+    while SPARE * pdf.get_string_width(words) > room and len(words) > 4:
+        words = f"{words[:-4]}..."
+    return words
 
 
 def _upwards(pdf: FPDF, text: str, x: float, top: float, height: float) -> None:
@@ -287,7 +300,8 @@ def _block(pdf: FPDF, trace: Any, left: float, top: float, width: float, height:
             pdf.line(left, start, left + width, start - width)
 
 
-def _legend(pdf: FPDF, traces: Sequence[Any], left: float, top: float) -> None:
+def _legend(pdf: FPDF, traces: Sequence[Any], frame: _Frame) -> None:
+    left, top = frame.left, frame.bottom + _AXIS_FOOT
     for number, trace in enumerate(traces):
         y = top + number * _LEGEND_LINE
         sample = _Frame(left, y - 2, 9, 2, (0, 1), (0, 1))
@@ -296,7 +310,7 @@ def _legend(pdf: FPDF, traces: Sequence[Any], left: float, top: float) -> None:
         pdf.set_dash_pattern()
         pdf.set_font("Helvetica", "", 7)
         pdf.set_text_color(*_INK)
-        pdf.text(left + 11, y, printable(_plain(trace.name)))
+        pdf.text(left + 11, y, _fitting(pdf, _plain(trace.name), frame.width - 11))
 
 
 def _line_sample(pdf: FPDF, trace: Any, sample: _Frame) -> None:

@@ -16,8 +16,8 @@ from fpdf import FPDF
 from pypdf import PdfReader
 from pypdf.generic import ContentStream
 
-from htcore.evaluation import Confusion, Interval, operating_point, roc_curve
-from htcore.plots import roc
+from htcore.evaluation import Confusion, Interval, Subgroup, operating_point, roc_curve
+from htcore.plots import forest, roc
 from htcore.plots.palette import SKY, VERMILION
 from htcore.report import write_cohort_report
 from htcore.report.charts import draw_chart, ticks
@@ -70,7 +70,7 @@ def fills(page: list[tuple[str, list[Any]]]) -> Iterator[tuple[str, str]]:
             yield shape, colour
 
 
-def right_edges(page: list[tuple[str, list[Any]]]) -> Iterator[tuple[str, float]]:
+def right_edges(page: list[tuple[str, list[Any]]], bold: str = "") -> Iterator[tuple[str, float]]:
     """Words and where they end, mm from the left, in letters a fifth wider than Helvetica; upward words left out."""
     measure_by = FPDF()
     turned, kept, left = False, [], 0.0
@@ -82,8 +82,7 @@ def right_edges(page: list[tuple[str, list[Any]]]) -> Iterator[tuple[str, float]
         elif operator == "cm":
             turned = abs(float(operands[1])) > 0.5
         elif operator == "Tf":
-            # The first font of a report is its title's, bold.
-            measure_by.set_font("Helvetica", "B" if operands[0] == "/F1" else "", float(operands[1]))
+            measure_by.set_font("Helvetica", "B" if operands[0] == bold else "", float(operands[1]))
         elif operator == "Td":
             left = float(operands[0]) / measure_by.k
         elif operator == "Tj" and not turned:
@@ -120,12 +119,12 @@ def test_no_fill_of_a_chart_reaches_the_tables() -> None:
     assert sum(map(len, whole)) == sum(len(list(fills(one))) for one in drawing(charts_end))
 
 
-def alone(figure: go.Figure) -> list[tuple[str, list[Any]]]:
+def alone(figure: go.Figure, width: float = 90) -> list[tuple[str, list[Any]]]:
     """What a page draws that holds one chart."""
     pdf = FPDF(format="A4")
     pdf.core_fonts_encoding = "cp1252"
     pdf.add_page()
-    draw_chart(pdf, figure, 20, 20, 90)
+    draw_chart(pdf, figure, 20, 20, width)
     (page,) = drawing(bytes(pdf.output()))
     return page
 
@@ -165,13 +164,23 @@ def test_the_roc_keeps_its_height_and_leaves_out_what_waits_in_the_legend() -> N
 def test_the_forest_names_its_parts_and_draws_every_interval() -> None:
     page = page_of()
     figure = page.charts["Parts of the scans"]
-    drawn = alone(figure)
+    drawn = alone(figure, 170)
     words = words_of(drawn)
     assert set(figure.layout.yaxis.categoryarray) <= words.keys() and {"chance", "all scans"} <= words.keys()
     shown = sum(len(trace.x) for trace in figure.data)
     assert shown >= 4
     boxes = [shape for shape, _ in fills(drawn) if shape == "box"]
     assert len(boxes) == shown + len(figure.data)
+
+
+def test_long_names_are_cut_where_their_room_ends() -> None:
+    name, auc = "Scanner " + "of a very long name " * 9, Interval(0.7, 0.6, 0.8)
+    drawn = alone(forest([Subgroup(name, 50, 60, 25, auc), Subgroup("Sex F", 50, 60, 25, auc)], auc))
+    (found,) = (at for words, at in words_of(drawn).items() if words.startswith("Scanner") and words.endswith("..."))
+    assert found[0] > 20 / 25.4 * 72
+    curve = roc_curve(np.array([0, 1], dtype=bool), np.array([0.2, 0.8]))
+    drawn = alone(roc(curve, auc, Confusion(3, 1, 1, 4), None, {name: curve}))
+    assert max(edge for words, edge in right_edges(drawn) if words.startswith("Scanner")) <= 110
 
 
 def test_hatching_is_more_than_one_stroke_a_bar() -> None:
@@ -188,7 +197,7 @@ def test_words_stay_on_the_page_even_in_wider_letters() -> None:
     )
     pdf = write_cohort_report(replace(page, tables={**page.tables, "Long": long}))
     for number, drawn in enumerate(drawing(pdf)):
-        for words, edge in right_edges(drawn):
+        for words, edge in right_edges(drawn, bold="/F1"):
             assert edge <= 210 - 10, (number, words)
 
 
