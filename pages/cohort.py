@@ -66,11 +66,11 @@ for name, tab in tabs.items():
         if name == "At the threshold":
             draw_at_threshold(cohort, measured, point, prevalence)
         elif name == "Risks":
-            draw_risks(measured, point)
+            draw_risks(cohort, measured, point)
         elif name == "Usefulness":
-            draw_usefulness(measured, point)
+            draw_usefulness(cohort, measured, point)
         elif name == "Subgroups":
-            draw_subgroups(measured)
+            draw_subgroups(cohort, measured)
         elif name == "Cases":
             draw_cases(cohort, measured, point)
         elif name == "Compared":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from htcore.evaluation import Reliability
-from htcore.plots.palette import BLUE, GREY, dress
+from htcore.plots.palette import BLUE, GREY, dress, legend_below
 
 
 def calibration_curve(groups: Reliability) -> go.Figure:
@@ -36,7 +36,8 @@ def calibration_curve(groups: Reliability) -> go.Figure:
         hovertemplate="predicted %{x:.0f}%, observed %{y:.0f}%, %{customdata} scans<extra></extra>",
         name="model, 95% interval",
     )
-    dress(figure, height=400, x_title="Predicted risk, %", y_title="Observed HT, % of scans")
+    dress(figure, height=380, x_title="Predicted risk, %", y_title="Observed HT, % of scans")
+    legend_below(figure)
     figure.update_xaxes(range=[0, 100])
     figure.update_yaxes(range=[0, 100])
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from htcore.evaluation import DecisionCurve
-from htcore.plots.palette import BLUE, GREY, ORANGE, SKY, VERMILION, dress, translucent
+from htcore.plots.palette import BLUE, GREY, ORANGE, SKY, VERMILION, dress, legend_below, translucent
 
 _HOVER = "threshold %{x:.0f}%<br>net benefit %{y:.1f} per 100 scans"
 
@@ -48,8 +48,11 @@ def decision(curve: DecisionCurve, threshold: float) -> go.Figure:
         hovertemplate=_HOVER,
         name="call by the model",
     )
-    figure.add_vline(x=100 * threshold, line={"color": VERMILION, "width": 2})
-    dress(figure, height=400, x_title="Threshold, %", y_title="Net benefit, true positives per 100 scans")
+    figure.add_vline(
+        x=100 * threshold, line={"color": VERMILION, "width": 2}, annotation_text="threshold", annotation_position="top"
+    )
+    dress(figure, height=380, x_title="Threshold, %", y_title="Net benefit, true positives per 100 scans")
+    legend_below(figure)
     figure.update_xaxes(range=[0, 100])
     top = 100 * float(max(np.nanmax(curve.high), np.nanmax(curve.treat_all)))
     figure.update_yaxes(range=[-0.25 * top, 1.1 * top])

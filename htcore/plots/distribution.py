@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from htcore.evaluation import ValidationSet
-from htcore.plots.palette import HT, NO_HT, VERMILION, dress
+from htcore.plots.palette import HT, NO_HT, VERMILION, dress, legend_below
 
 _BINS = 20
 
@@ -29,8 +29,11 @@ def score_distribution(validation: ValidationSet, threshold: float) -> go.Figure
             opacity=0.65,
             hovertemplate="risk about %{x:.0f}%: %{y} scans",
         )
-    figure.add_vline(x=100 * threshold, line={"color": VERMILION, "width": 2}, annotation_text="threshold")
-    dress(figure, height=400, x_title="Predicted risk, %", y_title="Scans")
+    figure.add_vline(
+        x=100 * threshold, line={"color": VERMILION, "width": 2}, annotation_text="threshold", annotation_position="top"
+    )
+    dress(figure, height=380, x_title="Predicted risk, %", y_title="Scans")
+    legend_below(figure)
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(range=[0, 100])
     return figure

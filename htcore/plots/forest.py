@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from htcore.evaluation import MIN_EVENTS, Interval, Subgroup
-from htcore.plots.palette import BLUE, GREY, VERMILION, dress
+from htcore.plots.palette import BLUE, GREY, VERMILION, dress, legend_below
 
 _ROW_PX, _FRAME_PX = 26, 110
 
@@ -47,14 +47,19 @@ def forest(parts: Sequence[Subgroup], overall: Interval) -> go.Figure:
             hovertemplate="%{y}<br>AUC %{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
             name=name,
         )
-    figure.add_vline(x=0.5, line={"color": GREY, "dash": "dot"})
+    _mark(figure, 0.5, "chance", {"color": GREY, "dash": "dot"})
     if math.isfinite(overall.value):
-        figure.add_vline(x=overall.value, line={"color": VERMILION, "width": 1.5, "dash": "dash"})
+        _mark(figure, overall.value, "all scans", {"color": VERMILION, "width": 1.5, "dash": "dash"})
     dress(figure, height=_FRAME_PX + _ROW_PX * len(parts), x_title="AUC (95% interval)")
-    figure.update_layout(showlegend=True)
-    figure.update_xaxes(range=[0.3, 1.01])
+    legend_below(figure)
+    lows = [found.low for found in (overall, *(part.auc for part in parts)) if math.isfinite(found.low)]
+    figure.update_xaxes(range=[min([0.5, *lows]) - 0.03, 1.01])
     figure.update_yaxes(categoryorder="array", categoryarray=labels, autorange="reversed", automargin=True)
     return figure
+
+
+def _mark(figure: go.Figure, at: float, text: str, line: dict[str, object]) -> None:
+    figure.add_vline(x=at, line=line, annotation_text=text, annotation_position="top")
 
 
 def _steady(part: Subgroup) -> bool:

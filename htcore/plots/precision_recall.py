@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from htcore.evaluation import Interval, OperatingPoint, PrecisionRecallCurve
-from htcore.plots.palette import BLUE, GREY, VERMILION, dress
+from htcore.plots.palette import BLUE, GREY, VERMILION, dress, legend_below
 from htcore.plots.thin import thinned
 
 _HOVER = "sensitivity %{x:.1%}<br>positive predictive value %{y:.1%}"
@@ -41,7 +41,8 @@ def precision_recall(curve: PrecisionRecallCurve, average: Interval, point: Oper
             hovertemplate=_HOVER,
             name="chosen threshold",
         )
-    dress(figure, height=400, x_title="Sensitivity (recall), %", y_title="Positive predictive value (precision), %")
+    dress(figure, height=380, x_title="Sensitivity (recall), %", y_title="Positive predictive value (precision), %")
+    legend_below(figure)
     figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%")
     figure.update_yaxes(range=[-0.01, 1.01], tickformat=".0%")
     return figure

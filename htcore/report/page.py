@@ -36,6 +36,8 @@ _LINE = 4.1
 _INK, _GREY, _RED = (20, 26, 32), (85, 92, 100), (160, 60, 0)
 _MAX_DPI = 180
 _REGIONS = 5
+SPARE = 1.2
+"""How much wider than Helvetica the letters are that a viewer takes where it lacks that."""
 # What the standard fonts of PDF lack.
 _SPELT = str.maketrans({"−": "\u2013", "≤": "<=", "≥": ">=", "→": "to", "≈": "about", "\u202f": " ", "▲": ""})
 

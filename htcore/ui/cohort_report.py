@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from htcore.evaluation import Interval, OperatingPoint
+from htcore.ui.charts import FORMAT_KEY, take_away
 from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_view import FORMAT_KEY
 from htcore.ui.cohort_whole import WholePage, source_of, whole_page
 
 Write = Callable[[WholePage], str | bytes]
@@ -145,7 +146,7 @@ def report_html(page: WholePage) -> str:
     """All of the page in one file: notice, source, charts, tables, and what bounds them."""
     cells = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in page.facts.items())
     pictures = "".join(
-        f"<figure><h2>{name}</h2>{figure.to_html(full_html=False, include_plotlyjs=number == 0)}</figure>"
+        f"<figure><h2>{name}</h2>{_drawing(figure, page.simulated, first=number == 0)}</figure>"
         for number, (name, figure) in enumerate(page.charts.items())
     )
     written = "".join(f"<h2>{name}</h2>{rows.to_html(index=False, border=0)}" for name, rows in page.tables.items())
@@ -156,3 +157,8 @@ def report_html(page: WholePage) -> str:
         f'<p class="notice">{html.escape(page.notice)}</p><table>{cells}</table>'
         f"{pictures}{written}{words}</body></html>"
     )
+
+
+def _drawing(figure: go.Figure, simulated: bool | None, *, first: bool) -> str:
+    """A chart as part of an HTML page; the ``first`` brings the program that draws them all."""
+    return str(take_away(figure, simulated).to_html(full_html=False, include_plotlyjs=first))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -20,32 +19,18 @@ from htcore.plots import (
     roc,
     score_distribution,
 )
+from htcore.ui.charts import draw_saved_chart
 from htcore.ui.cohort_controls import ROC_KEY, choose_by_roc
 from htcore.ui.cohort_data import Cohort, Measured
 from htcore.ui.cohort_words import AT_THRESHOLD, NAMES, figure_rows, shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 
-FORMAT_KEY = "htcore.cohort.format"
 COMPARED_TITLE = "Compared with, on the same patients"
 COMPARED_WORDS = (
     "Other models: first scan of each patient, DeLong's intervals and test of no difference; the thin curves are of "
     "all scans."
 )
-
-
-def chart(figure: go.Figure, key: str, **options: Any) -> None:
-    """Draw a figure whose toolbar saves it in the format that was chosen."""
-    settings = {
-        "displaylogo": False,
-        "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
-        "toImageButtonOptions": {
-            "format": st.session_state.get(FORMAT_KEY, "svg"),
-            "filename": f"cohort-{key.removeprefix('cohort-')}",
-            "scale": 2,
-        },
-    }
-    st.plotly_chart(figure, key=key, config=settings, **options)
 
 
 def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> None:
@@ -134,14 +119,19 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
     with left:
         st.subheader("ROC curve")
         figure = roc_figure(measured, point)
-        chart(
-            figure, ROC_KEY, on_select=partial(choose_by_roc, cohort), selection_mode="points", alt=_roc_words(measured)
+        draw_saved_chart(
+            figure,
+            ROC_KEY,
+            cohort.simulated,
+            on_select=partial(choose_by_roc, cohort),
+            selection_mode="points",
+            alt=_roc_words(measured),
         )
         st.caption("Click the model's curve to set the threshold there.")
         _draw_compared(measured)
     with right:
         st.subheader("Confusion matrix")
-        chart(confusion_matrix(point.confusion), "cohort-confusion")
+        draw_saved_chart(confusion_matrix(point.confusion), "cohort-confusion", cohort.simulated)
     figures = {name: point.figures[name] for name in AT_THRESHOLD}
     st.subheader(f"At the threshold {point.threshold:.1%}")
     half = (len(figures) + 1) // 2
@@ -205,15 +195,15 @@ def _draw_oracle(measured: Measured) -> None:
     )
 
 
-def draw_risks(measured: Measured, point: OperatingPoint) -> None:
+def draw_risks(cohort: Cohort, measured: Measured, point: OperatingPoint) -> None:
     """How the predicted risks spread, whether they mean what they say, and the figures that no threshold moves."""
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Predicted risk by outcome")
-        chart(score_distribution(measured.validation, point.threshold), "cohort-scores")
+        draw_saved_chart(score_distribution(measured.validation, point.threshold), "cohort-scores", cohort.simulated)
     with right:
         st.subheader("Calibration")
-        chart(calibration_curve(measured.groups), "cohort-calibration")
+        draw_saved_chart(calibration_curve(measured.groups), "cohort-calibration", cohort.simulated)
         st.dataframe(figure_rows(measured.bootstrap.calibration_parts), hide_index=True, width="stretch")
         st.caption(calibration_words(measured))
     st.subheader("Whatever the threshold")
@@ -255,12 +245,12 @@ def calibration_words(measured: Measured) -> str:
     )
 
 
-def draw_usefulness(measured: Measured, point: OperatingPoint) -> None:
+def draw_usefulness(cohort: Cohort, measured: Measured, point: OperatingPoint) -> None:
     """Decision curve and precision-recall."""
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Decision curve")
-        chart(decision(measured.decision, point.threshold), "cohort-decision")
+        draw_saved_chart(decision(measured.decision, point.threshold), "cohort-decision", cohort.simulated)
         st.caption(
             "Net benefit counts true positives, less false ones weighed by the odds of the threshold. Where the "
             "model's line is not above both others, calling everybody or nobody is as good. Of the scans as they are: "
@@ -269,19 +259,19 @@ def draw_usefulness(measured: Measured, point: OperatingPoint) -> None:
     with right:
         st.subheader("Precision and recall")
         figure = precision_recall(measured.precision_recall, measured.bootstrap.fixed["auprc"], point)
-        chart(figure, "cohort-precision-recall")
+        draw_saved_chart(figure, "cohort-precision-recall", cohort.simulated)
         st.caption("Of the scans as they are: precision moves with the share that has HT.")
     benefit = point.figures["net_benefit"]
     st.write(f"At the threshold {point.threshold:.1%}: {NAMES['net_benefit'].lower()} {shown('net_benefit', benefit)}.")
 
 
-def draw_subgroups(measured: Measured) -> None:
+def draw_subgroups(cohort: Cohort, measured: Measured) -> None:
     """The forest plot and its table."""
     st.subheader("Parts of the scans")
     if not measured.subgroups:
         st.info("The table tells nothing to part the scans by: age, sex, thickness, time, tilt, side or scanner.")
         return
-    chart(forest(measured.subgroups, measured.bootstrap.auc()), "cohort-forest")
+    draw_saved_chart(forest(measured.subgroups, measured.bootstrap.auc()), "cohort-forest", cohort.simulated)
     st.caption(
         f"Dashed: AUC of all scans. Hollow: fewer than {MIN_EVENTS} events, or as few without; read no difference into "
         "these. With so many parts some differ by chance."

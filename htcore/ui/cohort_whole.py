@@ -34,11 +34,13 @@ class WholePage:
     Attributes
     ----------
     notice : what it must not be taken for.
+    simulated : whether the scans are; ``None`` where nobody can know.
     facts : whose scans, which model, when.
     words : what bounds the figures, one paragraph each.
     """
 
     notice: str
+    simulated: bool | None
     facts: Mapping[str, str]
     charts: Mapping[str, go.Figure]
     tables: Mapping[str, pd.DataFrame]
@@ -78,7 +80,9 @@ def whole_page(
         charts["Parts of the scans"] = forest(measured.subgroups, measured.bootstrap.auc())
         tables["Parts of the scans, as a table"] = subgroup_rows(measured)
     tables["Beside the published figures"] = paper_rows(measured, point)
-    return WholePage(_notice(cohort), _facts(cohort, measured, point, filters, made), charts, tables, tuple(words))
+    return WholePage(
+        _notice(cohort), cohort.simulated, _facts(cohort, measured, point, filters, made), charts, tables, tuple(words)
+    )
 
 
 def source_of(cohort: Cohort) -> str:

@@ -29,8 +29,11 @@ from htcore.plots import (
     score_distribution,
 )
 from htcore.plots.palette import translucent
+from htcore.plots.roc import short_names
 from htcore.plots.thin import thinned
 from tests.evaluation.cohort import frame
+
+EMPTY = Interval(float("nan"), float("nan"), float("nan"))
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +130,11 @@ def test_precision_recall_marks_the_chosen_point_where_there_is_one(validation: 
 
 
 def test_forest_greys_small_parts_and_leaves_out_those_without_an_auc() -> None:
-    nan = float("nan")
     parts = [
         Subgroup("Age under 60 years", 50, 60, 25, Interval(0.8, 0.7, 0.9), "Age"),
         Subgroup("Age 60 and over years", 50, 60, 19, Interval(0.7, 0.5, 0.9), "Age"),
         Subgroup("Side left", 50, 60, 45, Interval(0.6, 0.5, 0.7), "Side"),
-        Subgroup("Side right", 5, 6, 0, Interval(nan, nan, nan), "Side"),
+        Subgroup("Side right", 5, 6, 0, EMPTY, "Side"),
     ]
     steady, unsteady = forest(parts, Interval(0.75, 0.7, 0.8)).data
     assert [label.split(" · ")[0] for label in steady.y] == ["Age under 60 years"]
@@ -156,3 +158,27 @@ def test_other_models_differ_by_more_than_colour(validation: ValidationSet) -> N
     assert len({(line.color, line.dash) for line in drawn}) == 12
     assert all(before.dash != after.dash for before, after in pairwise(drawn))
     assert {line.width for line in drawn} == {1.5}
+    assert [trace.visible for trace in figure.data if trace.name in others] == [True] * 3 + ["legendonly"] * 9
+
+
+def test_names_in_the_legend_are_short_and_still_differ() -> None:
+    names = ["radiomics, regression", "network, mean, 474 patients", "network, maximum, 474 patients", "a", "a, b"]
+    assert short_names(names) == ["radiomics", "network, mean", "network, maximum", "a", "a, b"]
+
+
+@pytest.mark.parametrize("n_others", [0, 7, 12])
+def test_no_name_in_the_legend_takes_height_from_the_roc(validation: ValidationSet, n_others: int) -> None:
+    curve = roc_curve(validation.labels, validation.probability, Bootstrap(validation, 20))
+    others = {f"model {k}": curve for k in range(n_others)}
+    layout = roc(curve, Interval(0.8, 0.7, 0.9), Confusion(3, 1, 1, 4), curve, others).layout
+    plot_px = layout.height - layout.margin.t - layout.margin.b
+    # A line of a legend takes 19 pixels in a browser.
+    assert plot_px >= 380 and layout.margin.b >= 50 + 19 * (5 + n_others)
+    assert layout.legend.orientation == "v" and layout.legend.y * plot_px == pytest.approx(-50)
+
+
+@pytest.mark.parametrize("low", [0.02, 0.2, 0.6])
+def test_the_axis_of_the_forest_holds_every_interval(low: float) -> None:
+    parts = [Subgroup("Sex F", 50, 60, 25, Interval(low + 0.05, low, 1.0)), Subgroup("Sex M", 5, 6, 0, EMPTY)]
+    left, right = forest(parts, Interval(0.7, 0.65, 0.75)).layout.xaxis.range
+    assert left < min(low, 0.5) and right > 1
