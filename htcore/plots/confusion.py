@@ -12,14 +12,8 @@ def confusion_matrix(cells: Confusion) -> go.Figure:
     """Outcome in rows, call in columns; each cell tells its shares of row and column, and is shaded by the row's."""
     counts = [[cells.true_negative, cells.false_positive], [cells.false_negative, cells.true_positive]]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    columns = [max(1, counts[0][k] + counts[1][k]) for k in range(2)]
-    text = [
-        [
-            f"<b>{counts[i][k]} scans</b><br>{shares[i][k]:.0%} of row<br>{counts[i][k] / columns[k]:.0%} of column"
-            for k in range(2)
-        ]
-        for i in range(2)
-    ]
+    columns = [counts[0][k] + counts[1][k] for k in range(2)]
+    text = [[_cell(counts[i][k], sum(counts[i]), columns[k]) for k in range(2)] for i in range(2)]
     figure = go.Figure(
         go.Heatmap(
             z=shares,
@@ -39,3 +33,18 @@ def confusion_matrix(cells: Confusion) -> go.Figure:
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False)
     return figure
+
+
+def _cell(count: int, in_row: int, in_column: int) -> str:
+    scans = "scan" if count == 1 else "scans"
+    return f"<b>{count} {scans}</b><br>{_share(count, in_row)} of row<br>{_share(count, in_column)} of column"
+
+
+def _share(count: int, total: int) -> str:
+    """In percent; what is not none or all is not rounded to it."""
+    if total == 0:
+        return "none"
+    share = count / total
+    if 0 < share < 0.005:
+        return "under 1%"
+    return "over 99%" if 0.995 <= share < 1 else f"{share:.0%}"

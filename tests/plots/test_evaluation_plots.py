@@ -65,7 +65,20 @@ def test_confusion_matrix_shows_counts_and_shares_of_row_and_column() -> None:
     assert heatmap.text[0][0] == "<b>4 scans</b><br>80% of row<br>80% of column"
     assert heatmap.text[1][1] == "<b>3 scans</b><br>75% of row<br>75% of column"
     assert heatmap.texttemplate == "%{text}" and all("rgba" not in colour for _, colour in heatmap.colorscale)
-    assert heatmap.text[1][0] == "<b>1 scans</b><br>25% of row<br>20% of column"
+    assert heatmap.text[1][0] == "<b>1 scan</b><br>25% of row<br>20% of column"
+
+
+def test_confusion_matrix_rounds_nothing_to_none_or_all() -> None:
+    text = confusion_matrix(Confusion(0, 0, 1, 400)).data[0].text
+    assert text[0] == [
+        "<b>400 scans</b><br>100% of row<br>over 99% of column",
+        "<b>0 scans</b><br>0% of row<br>none of column",
+    ]
+    text = confusion_matrix(Confusion(300, 0, 1, 9)).data[0].text
+    assert text[1] == [
+        "<b>1 scan</b><br>under 1% of row<br>10% of column",
+        "<b>300 scans</b><br>over 99% of row<br>100% of column",
+    ]
 
 
 def test_distribution_shows_every_scan_in_percent(validation: ValidationSet) -> None:
