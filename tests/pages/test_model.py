@@ -82,7 +82,7 @@ def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.Monkey
         "deletion: auc drop": "0.125",
         "deletion: scans": "40",
     }
-    moved = next(found.value for found in page.dataframe if "Variation" in found.value.columns)
+    moved = next(found.value for found in page.table if "Variation" in found.value.columns)
     assert moved.to_dict("records") == [{"Variation": "turned", "Scans": 3}]
     assert "What more scans would bring" in texts(page) and "What each part of it is worth" in texts(page)
 
