@@ -34,9 +34,10 @@ def with_interval(value: float, low: float, high: float) -> str:
     """Three decimals, and the interval where there is one: "0.686 (0.638 to 0.734)"."""
     if not math.isfinite(value):
         return NONE
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{value:.3f}"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    text = f"{value:.3f}"
+    if math.isfinite(low) and math.isfinite(high):
+        text += f" ({low:.3f} to {high:.3f})"
+    return text.replace("-", "−")
 
 
 def difference(value: float, low: float = math.nan, high: float = math.nan) -> str:

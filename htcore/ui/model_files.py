@@ -13,7 +13,7 @@ import streamlit as st
 
 from htcore.bundle import Bundle
 from htcore.errors import BundleError
-from htcore.ui.figures import draw_table, listed
+from htcore.ui.figures import draw_table
 from htcore.ui.words import plain
 
 Verdict = Literal["holds", "in part", "does not hold"]
@@ -54,12 +54,12 @@ def draw_check(check: Check) -> None:
 
 
 def in_short(checks: Sequence[Check]) -> str:
-    """Which checks hold, and which do not, in one line of Markdown."""
+    """Which checks hold, and which do not, the bad ones first, as a list in Markdown."""
     found: dict[Verdict, list[str]] = {"does not hold": [], "in part": [], "holds": []}
     for check in checks:
         if check.verdict is not None:
             found[check.verdict].append(check.title[0].lower() + check.title[1:])
-    return " · ".join(f"{_BADGES[verdict]} {listed(titles)}" for verdict, titles in found.items() if titles)
+    return "\n".join(f"- {_BADGES[verdict]} {'; '.join(titles)}" for verdict, titles in found.items() if titles)
 
 
 def read_values(bundle: Bundle, name: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from htcore import transforms
 from htcore.bundle import Bundle
 from htcore.evaluation import Interval
 from htcore.plots.learning_curve import LearningPoint, learning_curve
@@ -127,7 +128,7 @@ def _networks_words(table: pd.DataFrame, card: dict[str, Any]) -> str:
         epochs = f"They learnt for {listed(counts)} epochs."
     told = [
         "**Other networks than the model of this page:** each was trained for this question alone, from fresh weights, "
-        f"on the first so many patients. {epochs}"
+        f"on the first so many patients. {epochs}{_preparation_words(table)}"
     ]
     training, found = card["training"], card["measured"]["evaluation"]
     members = training.get("members") or []
@@ -142,6 +143,16 @@ def _networks_words(table: pd.DataFrame, card: dict[str, Any]) -> str:
         count = max(member["training_patients"] for member in members)
         told.append(f"The model of this page learnt from {count} patients{began}{reached}.")
     return " ".join([*told, _ONE_TRAINING])
+
+
+def _preparation_words(table: pd.DataFrame) -> str:
+    """Which preparation of the images all networks learnt from, where the file tells it and they share it."""
+    if "preparation" not in table.columns or table["preparation"].nunique(dropna=False) > 1:
+        return ""
+    number = _cell(table["preparation"].iloc[0])
+    if number == transforms.VERSION:
+        return " The images were prepared as for the model of this page."
+    return f" The images were prepared by version {number}, those of the model of this page by {transforms.VERSION}."
 
 
 def draw_ablations(bundle: Bundle) -> None:
@@ -164,9 +175,9 @@ def draw_ablations(bundle: Bundle) -> None:
     if "patients" in table.columns and table["patients"].nunique() == 1:
         counted = f" Measured on the first scan of each of {_cell(table['patients'].iloc[0])} patients."
     st.caption(
-        "Networks trained for this question, from fresh weights, whole and with one part left out: not the model of "
-        f"this page. Difference: AUC less that of the whole, below 0 where the part is worth having.{counted} "
-        f"{_ONE_TRAINING}"
+        "**Other networks than the model of this page:** trained for this question alone, from fresh weights, whole "
+        "and with one part left out or changed. Difference: AUC less that of the whole, below 0 where the part is "
+        f"worth having.{counted}{_preparation_words(table)} {_ONE_TRAINING}"
     )
     st.caption(source(ABLATIONS))
 
@@ -181,14 +192,8 @@ def ablation_words(table: pd.DataFrame) -> str:
         named = f"*{plain(_part(row['model']).lower())}* ({difference(change)}, {p_words(p_value)})"
         apart = math.isfinite(p_value) and p_value < TOLD_APART
         shown["neither" if not apart else "lost" if change < 0 else "gained"].append(named)
-    said = []
-    if shown["lost"]:
-        said.append(f"The AUC is **lower** {listed(shown['lost'])}.")
-    if shown["gained"]:
-        said.append(f"It is **higher** {listed(shown['gained'])}: these parts do harm.")
-    if shown["neither"]:
-        said.append(f"**No difference is shown** {listed(shown['neither'])}.")
-    return " ".join(said)
+    headings = {"lost": "Lower AUC:", "gained": "Higher AUC, the part does harm:", "neither": "No difference shown:"}
+    return " ".join(f"**{headings[kind]}** {listed(named)}." for kind, named in shown.items() if named)
 
 
 def ablation_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -230,7 +235,10 @@ def _area_columns(table: pd.DataFrame) -> pd.DataFrame:
     if "p" in table.columns:
         values = [_number(row, "p") for row in records]
         table = table.assign(p=[p_cell(value) if math.isfinite(value) else "–" for value in values])
-    return table.drop(columns=[name for name in ("low", "high") if name in table.columns])
+    spent = ["low", "high"]
+    if "preparation" in table.columns and table["preparation"].nunique(dropna=False) == 1:
+        spent.append("preparation")  # said below the table
+    return table.drop(columns=[name for name in spent if name in table.columns])
 
 
 _HEADINGS = {"auc": _AUC, "share_of_best": "Of the best possible", "difference": "Difference", **_KINDS}

@@ -107,14 +107,17 @@ def _pointing(maps: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Check:
         verdict = "does not hold"
     elif all(row["low"] > 0.5 for row in found.values()) and not missed:
         verdict = "holds"
+    one = len(set(best.values())) == 1
     words = [
-        f"{'**only** ' if size in low else ''}{_of(row)} of {plain(_size_words(size))} ({plain(best[size])})"
+        f"{'**only** ' if size in low else ''}{_of(row)} of {plain(_size_words(size))}"
+        + ("" if one else f" ({plain(best[size])})")
         for size, row in found.items()
     ]
-    conclusion = f"At best the highest point of a map shown here lies in the true infarct in {listed(words)}."
+    which = f"the {plain(best[parts[0]])}" if one else "the better map of those shown"
+    conclusion = f"The highest point of {which} lies in the true infarct in {listed(words)}."
     if low:
         where = listed([plain(_size_words(size)) for size in low])
-        conclusion += f" **In {where} it mostly lies elsewhere: do not look for the infarct there.**"
+        conclusion += f" **In {where} it mostly lies outside: do not search for the infarct by it.**"
     return Check(
         "The highest point of the map lies in the infarct",
         verdict,
@@ -138,8 +141,8 @@ def _curves(maps: Mapping[str, Mapping[str, float]]) -> Check:
     rows = [
         {
             "Map": name,
-            "Log-odds lost where it is highest": signed(row["deletion"], 2),
-            "Log-odds gained by these places alone": signed(row["insertion"], 2),
+            "Log-odds lost where it is highest": signed(row["deletion"], 2).lstrip("+"),
+            "Log-odds gained by these places alone": signed(row["insertion"], 2).lstrip("+"),
         }
         for name, row in maps.items()
     ]
@@ -163,7 +166,7 @@ def _curves(maps: Mapping[str, Mapping[str, float]]) -> Check:
         }[verdict]
     if strongest not in own:
         most = maps[strongest]["deletion"]
-        conclusion += f" **A map that is not shown finds it better:** {plain(strongest)} ({most:.2f})."
+        conclusion += f" **A map that the review page does not show does better:** {plain(strongest)} ({most:.2f})."
     return Check(
         "What the map marks moves the risk",
         verdict,
@@ -211,12 +214,13 @@ def _repeatability(changes: Mapping[str, Mapping[str, float]]) -> Check:
     own = _own(dict.fromkeys(names))
     alike = [row[name] for row in changes.values() for name in own]
     risks = [row[moved] for row in changes.values()]
+    asked = listed([f"*{plain(name)}*" for name in changes])
     steady = (min(alike) >= _ALIKE, max(risks) <= _STEADY_RISK)
     verdict: Verdict = "holds" if all(steady) else "in part" if any(steady) else "does not hold"
     return Check(
         "Map and risk stay under a small change",
         verdict,
-        f"Under {plain(listed(list(changes)))} the maps stay alike to {min(alike):.2f} or more (1 is the same map) and "
+        f"Under {asked} the maps stay alike to {min(alike):.2f} or more (1 is the same map) and "
         f"the risk moves by up to {100 * max(risks):.1f} points, each in the median scan.",
         pd.DataFrame(rows),
         f"Likeness: median rank correlation over the brain with the unchanged scan's map, 1 is best; change of the "
@@ -240,7 +244,7 @@ def _regions(values: Mapping[str, Any]) -> Check:
         }
         for size, row in groups.items()
     ]
-    whole = groups["all"] if "all" in groups else next(iter(groups.values()))
+    whole = groups["all" if "all" in groups else min(groups)]
     verdict: Verdict = "in part"
     if all(whole[key]["low"] > 0.5 for key in asked):
         verdict = "holds"

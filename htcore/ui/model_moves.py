@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,11 @@ from htcore.ui.words import plain
 ROBUSTNESS = "robustness.json"
 _FAR, _NEAR = 0.20, 0.10
 _POINTS = {
-    "risk_median": "Risk moves by, points: median",
-    "risk_p90": "in 9 of 10 scans at most",
-    "risk_worst": "worst scan",
+    "risk_median": "Risk, points: median",
+    "risk_p90": "Risk: 9 of 10 within",
+    "risk_worst": "Risk: worst scan",
 }
-_ML = {"lesion_ml_median": "Infarct by, mL: median", "lesion_ml_p90": "Infarct by, mL: in 9 of 10 at most"}
+_ML = {"lesion_ml_median": "Infarct, mL: median", "lesion_ml_p90": "Infarct: 9 of 10 within"}
 
 
 def draw_moves(bundle: Bundle) -> None:
@@ -61,7 +62,8 @@ def moves_check(variations: Sequence[Mapping[str, Any]]) -> Check:
         verdict,
         _conclusion(ordered, worst, far, near),
         _rows(ordered),
-        "Each scan is changed, aligned and scored again, and compared with itself; points of risk (of 100), 0 is best. "
+        "Each scan is changed, aligned and scored again, and compared with itself. Change of the risk in points of "
+        "100 and of the measured infarct in mL: 0 is best. "
         f"It holds where no scan moves by more than {100 * _NEAR:.0f} points. Side: scans with a clear infarct on one "
         "side, in which the changed scan says the other (95% interval of that share); a mirrored head has to change "
         "sides.",
@@ -75,7 +77,7 @@ def _conclusion(
     if far:
         medians = {str(row.get("variation")): row["risk_median"] for row in rows if _known(row, "risk_median")}
         moved = [
-            f"{100 * worst[name]:.0f} points under *{plain(name)}*"
+            f"{math.floor(100 * worst[name] + 0.5)} points under *{plain(name)}*"
             + (f" (median {100 * medians[name]:.1f})" if name in medians else "")
             for name in far
         ]
@@ -84,7 +86,7 @@ def _conclusion(
         kept = listed([f"*{plain(name)}*" for name in near])
         said.append(f"It stays within {100 * _NEAR:.0f} points in every scan under {kept}.")
     asked = [row for row in rows if _known(row, "sides_asked") and _known(row, "wrong_sides")]
-    wrong = [row for row in asked if row["wrong_sides"]]
+    wrong = sorted((row for row in asked if row["wrong_sides"]), key=lambda row: -row["wrong_sides"])
     if wrong:
         each = [f"{row['wrong_sides']} of {row['sides_asked']} (*{plain(str(row['variation']))}*)" for row in wrong]
         said.append(f"**The side of the infarct comes out wrong in** {listed(each)}.")
@@ -113,7 +115,7 @@ def _sides(row: Mapping[str, Any]) -> str:
     if not (_known(row, "sides_asked") and _known(row, "wrong_sides") and row["sides_asked"]):
         return NONE
     low, high = wilson(row["wrong_sides"] / row["sides_asked"], row["sides_asked"])
-    return f"{row['wrong_sides']} of {row['sides_asked']} ({100 * low:.0f} to {100 * high:.0f}%)"
+    return f"{row['wrong_sides']} of {row['sides_asked']} ({100 * low:.0f}\u00a0to\u00a0{100 * high:.0f}%)"
 
 
 def _known(row: Mapping[str, Any], key: str) -> bool:
