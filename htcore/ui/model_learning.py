@@ -231,7 +231,7 @@ def _area_columns(table: pd.DataFrame) -> pd.DataFrame:
     if "difference" in table.columns:
         moved = [_number(row, "difference") for row in records]
         # The one that the others are compared with has none.
-        table = table.assign(difference=[difference(v) if math.isfinite(v) else "compared with" for v in moved])
+        table = table.assign(difference=[difference(v) if math.isfinite(v) else "reference" for v in moved])
     if "p" in table.columns:
         values = [_number(row, "p") for row in records]
         table = table.assign(p=[p_cell(value) if math.isfinite(value) else "–" for value in values])
@@ -241,7 +241,12 @@ def _area_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=[name for name in spent if name in table.columns])
 
 
-_HEADINGS = {"auc": _AUC, "share_of_best": "Of the best possible", "difference": "Difference", **_KINDS}
+_HEADINGS = {
+    "auc": _AUC,
+    "share_of_best": "Of the best possible",
+    "difference": "Difference from the reference",
+    **_KINDS,
+}
 
 
 def _worded(rows: pd.DataFrame) -> pd.DataFrame:

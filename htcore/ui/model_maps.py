@@ -224,8 +224,8 @@ def _repeatability(changes: Mapping[str, Mapping[str, float]]) -> Check:
         f"the risk moves by up to {100 * max(risks):.1f} points, each in the median scan.",
         pd.DataFrame(rows),
         f"Likeness: median rank correlation over the brain with the unchanged scan's map, 1 is best; change of the "
-        f"risk: median, 0 is best. It holds from {_ALIKE:g} on and up to {100 * _STEADY_RISK:.0f} points. No intervals "
-        "in the file.",
+        f"risk: median, 0 is best. It holds from {_ALIKE:g} on and up to {100 * _STEADY_RISK:.0f} points. Medians: "
+        "single scans move more. No intervals in the file.",
     )
 
 

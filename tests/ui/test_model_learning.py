@@ -67,7 +67,7 @@ def test_cells_in_words() -> None:
         "Patients learnt from": "474",
         "auc": "0.686 (0.638 to 0.734)",
         "share_of_best": "76%",
-        "difference": "compared with",
+        "difference": "reference",
         "p": "–",
         "epochs": 6,
     }
