@@ -117,7 +117,7 @@ def models_words(models: Sequence[ComparedModel]) -> str:
     for model in models:
         apart = _BETTER if model.difference.difference.value > 0 else _WORSE
         verdicts[apart if model.difference.p_value < TOLD_APART else _ALIKE].append(model)
-    clauses = "; it ".join(f"{verdict} {_named(others)}" for verdict, others in verdicts.items() if others)
+    clauses = "; it ".join(f"{verdict} {_named(others, len(models))}" for verdict, others in verdicts.items() if others)
     whose, own = "the same patients", ""
     if len(counts := {model.n_patients for model in models}) == 1:
         area = models[0].own_auc
@@ -126,7 +126,8 @@ def models_words(models: Sequence[ComparedModel]) -> str:
     return f"On the first scan of {whose} this model{own} {clauses}."
 
 
-def _named(models: Sequence[ComparedModel]) -> str:
+def _named(models: Sequence[ComparedModel], asked: int) -> str:
+    """Each with its AUC and p; many of the ``asked`` as their number and range."""
     if len(models) <= _NAMED_ONE_BY_ONE:
         return listed(
             [
@@ -139,7 +140,8 @@ def _named(models: Sequence[ComparedModel]) -> str:
     sizes = f"p {p_cell(min(p_values))} to {p_cell(max(p_values))}"
     if p_cell(min(p_values)) == p_cell(max(p_values)):
         sizes = f"each {p_words(max(p_values))}"
-    return f"{len(models)} of them (AUC {min(areas):.3f} to {max(areas):.3f}, {sizes})"
+    count = f"all {asked}" if len(models) == asked else f"{len(models)} of {asked}"
+    return f"{count} (AUC {min(areas):.3f} to {max(areas):.3f}, {sizes})"
 
 
 def paper_rows(measured: Measured, point: OperatingPoint) -> pd.DataFrame:
