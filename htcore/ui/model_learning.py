@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -88,30 +88,42 @@ def best_possible(table: pd.DataFrame) -> float | None:
 
 
 def efficiency_words(table: pd.DataFrame) -> str:
-    """What the most patients brought over the fewest, of networks that learnt alike; Markdown."""
+    """What the most patients brought over the fewest, of networks whose images were prepared alike; Markdown.
+
+    Parameters
+    ----------
+    table : by rising number of patients; the row without a difference is the one that the others are compared with.
+    """
     records = table.to_dict("records")
-    alike = [row for row in records if _kind(row) == _kind(records[-1])]
+    alike = [row for row in records if _cell(row.get("preparation")) == _cell(records[-1].get("preparation"))]
     few, many = alike[0], alike[-1]
     best = best_possible(table)
     ceiling = "" if best is None else f" The best possible from the image is {best:.3f}."
     if _number(few, "patients") == _number(many, "patients"):
         return f"One size was measured: nothing to compare.{ceiling}"
     gain = _number(many, "auc") - _number(few, "auc")
-    # The file compares each with one reference, the row without a difference.
-    against = [row for row in (few, many) if not math.isfinite(_number(row, "difference"))]
-    tested = next((row for row in (few, many) if math.isfinite(_number(row, "p"))), None) if against else None
-    test, verdict = "", ""
-    if tested is not None:
-        p_value = _number(tested, "p")
-        test = f", {p_words(p_value)}"
-        verdict = " **More patients helped.**" if gain > 0 else " **More patients did not help.**"
-        if p_value >= TOLD_APART:
-            verdict = " **That more patients help is not shown.**"
+    unlike = ", not all for as many epochs" if len({_cell(row.get("epochs")) for row in alike}) > 1 else ""
     return (
-        f"From {_cell(few['patients'])} to {_cell(many['patients'])} patients learnt from, the AUC goes from "
-        f"{_area(few)} to {_area(many)} ({difference(gain)}{test}).{verdict}{ceiling} How it goes on beyond "
+        f"From {_cell(few['patients'])} to {_cell(many['patients'])} patients learnt from{unlike}, the AUC goes from "
+        f"{_area(few)} to {_area(many)}, {difference(gain)}.{_tested_words(alike)}{ceiling} How it goes on beyond "
         f"{_cell(many['patients'])} these networks do not say."
     )
+
+
+def _tested_words(rows: list[dict[Hashable, Any]]) -> str:
+    """Whether more patients helped for certain: the most, or the fewest, against the one that all are compared with."""
+    reference = next((row for row in rows if not math.isfinite(_number(row, "difference"))), None)
+    other = rows[0] if reference is rows[-1] else rows[-1]
+    p_value = _number(other, "p")
+    if reference is None or not math.isfinite(p_value):
+        return ""
+    more, fewer = (reference, other) if reference is rows[-1] else (other, reference)
+    verdict = "**More patients helped**"
+    if p_value >= TOLD_APART:
+        verdict = "**That more patients help is not shown**"
+    elif _number(more, "auc") < _number(fewer, "auc"):
+        verdict = "**More patients did not help**"
+    return f" {verdict}: {_cell(more['patients'])} against {_cell(fewer['patients'])}, {p_words(p_value)}."
 
 
 def efficiency_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -213,11 +225,6 @@ def _part(name: Any) -> str:
 
 
 _KINDS = {"epochs": "Epochs", "preparation": "Image preparation"}
-
-
-def _kind(row: Mapping[Any, Any]) -> list[str]:
-    """What networks have in common that can be compared."""
-    return [_cell(row[name]) for name in _KINDS if name in row]
 
 
 def _area_columns(table: pd.DataFrame) -> pd.DataFrame:

@@ -171,6 +171,18 @@ def test_a_damaged_extra_file_is_told_and_the_rest_stays(
     assert "What reporting guidelines ask for" in texts(page)
 
 
+def test_cells_that_are_no_numbers_are_shown_as_not_available(monkeypatch: pytest.MonkeyPatch, small: Bundle) -> None:
+    add_measurement(small.path, "data_efficiency.csv", b"patients,auc,preparation\nmany,x,\nfew,,\n")
+    add_measurement(small.path, "ablations.csv", b"model,auc,difference,p\nwhole,high,,\nless,0.5,-0.1,\n")
+    nothing = {"pointing": {"lesion map": {"all": {"n": 3, "value": None, "low": None, "high": None}}}}
+    add_measurement(small.path, "explanation.json", json.dumps(nothing).encode())
+    page = page_of(monkeypatch, small)
+    assert not page.exception and not [found.value for found in page.error if "make it again" in found.value]
+    cells = [str(cell) for found in page.table for cell in found.value.to_numpy().ravel()]
+    assert "not available" in cells and not {"nan", "None"} & set(cells)
+    assert any("not available" in found.value.to_numpy() for found in page.dataframe)
+
+
 def card_with(**training: object) -> dict[str, object]:
     measured = {"part": "validation", "patients": 40, "scans": 50, "scans_with_ht": 20}
     member = {

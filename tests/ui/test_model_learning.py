@@ -47,15 +47,19 @@ def test_points_have_intervals_and_are_told_apart_by_what_differs() -> None:
 
 def test_what_more_patients_bring_in_a_sentence() -> None:
     first_two = efficiency_words(table(SIZES).iloc[:2])
-    assert "From 100 to 474 patients" in first_two and "0.622 (0.572 to 0.672)" in first_two
-    assert "(+0.064, p = 0.009)" in first_two and "**More patients helped.**" in first_two and "is 0.905" in first_two
+    assert "From 100 to 474 patients learnt from, the AUC goes from 0.622 (0.572 to 0.672) to" in first_two
+    assert "+0.064. **More patients helped**: 474 against 100, p = 0.009." in first_two and "is 0.905" in first_two
     # Fewest and most are compared with a third here: no p of their own difference is known.
     whole = efficiency_words(table(SIZES))
-    assert "(+0.098)" in whole and "p " not in whole.replace("patients", "").replace("possible", "")
+    assert "+0.098. **That more patients help is not shown**: 992 against 474, p = 0.080." in whole
     chance = efficiency_words(table("patients,auc,difference,p\n100,0.6,-0.05,0.2\n200,0.65,,\n"))
-    assert "is not shown" in chance
+    assert "is not shown**: 200 against 100, p = 0.20" in chance
     worse = efficiency_words(table("patients,auc,difference,p\n100,0.7,0.05,0.01\n200,0.65,,\n"))
-    assert "did not help" in worse and "(−0.050, p = 0.010)" in worse
+    assert "−0.050. **More patients did not help**: 200 against 100, p = 0.010" in worse
+    rising = efficiency_words(table("patients,auc,difference,p,epochs\n100,0.6,,,20\n200,0.65,0.05,0.0,12\n"))
+    assert "not all for as many epochs" in rising and "helped**: 200 against 100, p < 0.001" in rising
+    untested = efficiency_words(table("patients,auc\n100,0.6\n200,0.65\n"))
+    assert "+0.050. How it goes on" in untested
     assert "nothing to compare" in efficiency_words(table("patients,auc\n100,0.6\n"))
     unlike = efficiency_words(table("patients,auc,preparation\n100,0.6,1\n200,0.7,2\n"))
     assert "nothing to compare" in unlike
