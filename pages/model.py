@@ -23,8 +23,5 @@ draw_identity(bundle, card)
 draw_flow(card)
 draw_performance(card)
 draw_training(bundle, card)
-try:
-    draw_extras(bundle)
-except HtcoreError as error:
-    st.error(str(error), icon=":material/error:")
+draw_extras(bundle, card)
 draw_reporting(simulated=bundle.identity.simulated)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -35,6 +37,33 @@ _NAMES = {
     "calibration_slope": "calibration slope",
     "calibration_intercept": "calibration intercept",
 }
+
+
+# As `htcore.training.run` writes it: "DATA, starting from ID (the same of that model)".
+_STARTED = re.compile(r"(?P<data>[^()]+), starting from (?P<id>[^\s()]+) \((?P<before>.+)\)")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of several trainings, each from the weights of the one before.
+
+    Attributes
+    ----------
+    id : the model that came out of it.
+    data : what it learnt from, in words.
+    """
+
+    id: str
+    data: str
+
+
+def stages(name: str, training_data: str) -> tuple[Stage, ...]:
+    """The trainings that a bundle's sentence of its training data tells of, the first one first; at least one."""
+    found: list[Stage] = []
+    while (told := _STARTED.fullmatch(training_data)) is not None:
+        found.append(Stage(name, told["data"]))
+        name, training_data = told["id"], told["before"]
+    return (Stage(name, training_data), *reversed(found))
 
 
 def left_out(refused: Sequence[RefusedScan]) -> list[dict[str, Any]]:

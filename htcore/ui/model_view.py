@@ -5,42 +5,38 @@ Every figure comes from a file of the bundle.
 
 from __future__ import annotations
 
-import io
-import json
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from htcore.bundle import Bundle
-from htcore.errors import BundleError
+from htcore.errors import HtcoreError
 from htcore.plots import FlowRow, flow
+from htcore.plots.learning_curve import loss_curve
+from htcore.training.card import Stage, stages
+from htcore.ui.charts import draw_chart
+from htcore.ui.figures import NONE, TOLD_APART, difference, p_words, with_interval
+from htcore.ui.model_learning import draw_ablations, draw_efficiency
+from htcore.ui.model_maps import draw_maps
+from htcore.ui.model_moves import draw_moves
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
-
-EXPLANATION, EFFICIENCY, ABLATIONS = "explanation.json", "data_efficiency.csv", "ablations.csv"
-ROBUSTNESS = "robustness.json"
-_ROBUSTNESS = {
-    "variation": "Variation",
-    "n": "Scans",
-    "unreadable": "Not read",
-    "risk_median": "Risk, median",
-    "risk_p90": "Risk, 90%",
-    "risk_worst": "Risk, worst",
-    "lesion_ml_median": "Infarct, median mL",
-    "lesion_ml_p90": "Infarct, 90% mL",
-    "sides_asked": "Sides asked",
-    "wrong_sides": "Wrong sides",
-}
 
 
 def draw_identity(bundle: Bundle, card: dict[str, Any]) -> None:
     """What it does, in whose hands it must not be, and which weights these are."""
     identity = bundle.identity
+    trained = stages(identity.id, identity.training_data)
+    data = plain(trained[-1].data)
+    if len(trained) > 1:
+        data = f"{data}, the last of {len(trained)} trainings (below)"
     st.markdown(f"##### {plain(str(card['purpose']))}")
     st.caption(
-        f"Model {plain(identity.id)} · weights {identity.weights_sha256} · trained on "
-        f"{plain(identity.training_data)} · "
+        f"Model {plain(identity.id)} · weights {identity.weights_sha256} · trained on {data} · "
         + plain(notice_for(simulated=identity.simulated, training_data=identity.training_data))
     )
     if identity.simulated:
@@ -55,6 +51,9 @@ def draw_identity(bundle: Bundle, card: dict[str, Any]) -> None:
 def draw_flow(card: dict[str, Any]) -> None:
     """Where every scan went, exclusions included."""
     st.subheader("From cohort to figures")
+    trained = stages_words(card)
+    if trained:
+        st.markdown(trained)
     rows = flow_rows(card)
     if rows is None:
         st.info("This model's card does not record how its cohort was divided.")
@@ -64,6 +63,31 @@ def draw_flow(card: dict[str, Any]) -> None:
     st.caption(
         "Patients, not scans, are divided: no patient is in two parts. Scans that the quality gate refuses are left "
         "out before anything is learnt from them; the card counts them over all parts together."
+    )
+
+
+def card_stages(card: dict[str, Any]) -> tuple[Stage, ...]:
+    """The trainings that led to this model, the first one first."""
+    return stages(str(card.get("id", "this model")), str(card.get("training_data", "")))
+
+
+def stages_words(card: dict[str, Any]) -> str:
+    """The trainings as a list and of which one the flow is, in Markdown; empty where there was but one."""
+    trained = card_stages(card)
+    start = card["training"].get("started_from")
+    if len(trained) == 1:
+        if start is None:
+            return ""
+        return (
+            f"The last of several trainings: it started from the weights of {plain(str(start['id']))}. The flow is of "
+            "the last alone."
+        )
+    lines = [f"{number}. {plain(stage.id)}: {plain(stage.data)}" for number, stage in enumerate(trained, start=1)]
+    return (
+        f"**{len(trained)} trainings, each from the weights of the one before:**\n\n"
+        + "\n".join(lines)
+        + f"\n\nThe flow is of the last alone ({plain(trained[-1].id)}). Whether the trainings share patients the card "
+        "does not say."
     )
 
 
@@ -132,10 +156,36 @@ def draw_training(bundle: Bundle, card: dict[str, Any]) -> None:
             with st.expander("Every setting of the training"):
                 st.dataframe(rows, hide_index=True, width="stretch")
     with right:
-        log = bundle.training_log
-        names = [name for name in ("loss", "selection_loss") if name in log.columns and log[name].notna().any()]
-        if "epoch" in log.columns and names:
-            st.line_chart(log, x="epoch", y=names, height=220)
+        _draw_loss(bundle, card)
+
+
+def _draw_loss(bundle: Bundle, card: dict[str, Any]) -> None:
+    """The loss, and of which epochs of which training."""
+    losses = losses_of(bundle.training_log)
+    if not losses:
+        return
+    draw_chart(loss_curve(losses), "model-loss")
+    epochs = [epoch for numbers, _ in losses.values() for epoch in numbers]
+    which = "the training"
+    if len(card_stages(card)) > 1 or card["training"].get("started_from") is not None:
+        which = "the last training alone: the model's folder does not hold the losses of those before"
+    st.caption(f"Loss, lower is better; epochs {min(epochs):g} to {max(epochs):g} of {which}.")
+
+
+def losses_of(log: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
+    """Epochs and losses of each network and each set of scans that the log knows, by name."""
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    if "epoch" not in log.columns:
+        return found
+    numbers = log["network"].unique() if "network" in log.columns else [None]
+    for column, name in (("loss", "training scans"), ("selection_loss", "scans that chose the epoch")):
+        for number in numbers if column in log.columns else ():
+            own = log if number is None else log[log["network"] == number]
+            known = own.dropna(subset=["epoch", column])
+            if len(known):
+                label = name if number is None else f"{name}, network {number}"
+                found[label] = (known["epoch"].tolist(), known[column].tolist())
+    return found
 
 
 def _setting(value: Any) -> str:
@@ -164,95 +214,47 @@ def draw_performance(card: dict[str, Any]) -> None:
     ]
     if found["oracle"] and found["oracle"]["image_auc"] is not None:
         rows.append({"Figure": "Best possible AUC (simulator truth)", "Value": f"{found['oracle']['image_auc']:.3f}"})
+    joint = card["measured"].get("with_clinical_data")
+    if joint is not None:
+        rows.insert(1, {"Figure": "AUC with clinical data", "Value": _figure({**joint, "value": joint["auc"]})})
     st.dataframe(rows, hide_index=True, width="stretch")
-    st.caption("95% intervals, patients resampled; written into the card when the model was made.")
+    if joint is not None:
+        st.write(joint_words(joint))
+    st.caption(
+        "95% intervals, patients resampled"
+        + ("; with clinical data DeLong's, on the first scan of each patient" if joint is not None else "")
+        + ". Written into the card when the model was made."
+    )
     st.page_link("pages/cohort.py", label="All figures, curves and cases", icon=":material/monitoring:")
 
 
+def joint_words(joint: dict[str, Any]) -> str:
+    """What clinical data add to the image, in Markdown."""
+    gain, p_value = joint["more_than_the_image"], joint["p_value"]
+    verdict = "No difference from the image alone is shown"
+    if p_value < TOLD_APART:
+        verdict = f"Clinical data **{'add to' if gain > 0 else 'take from'}** what the image tells"
+    return f"{verdict}: AUC {difference(gain)} on the same first scans ({p_words(p_value)})."
+
+
 def _figure(value: dict[str, float | None] | None) -> str:
-    if value is None or value["value"] is None:
-        return "not available"
-    if value["low"] is None or value["high"] is None:
-        return f"{value['value']:.3f}"
-    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
-
-
-def draw_extras(bundle: Bundle) -> None:
-    """Checks of the explanation, data efficiency and ablations, each where the bundle holds its file."""
-    explanation = _json(bundle, EXPLANATION)
-    st.subheader("Do the maps show what the model uses?")
-    if explanation is None:
-        st.info(f"This model came without checks of its maps ({plain(EXPLANATION)}): take no map as proof of a cause.")
-    else:
-        st.dataframe(_flat(explanation), hide_index=True, width="stretch")
-        st.caption(f"From {plain(EXPLANATION)} of the model's folder.")
-    robustness = _json(bundle, ROBUSTNESS)
-    if robustness is not None:
-        st.subheader("Does the risk stay when the same head is scanned another way?")
-        st.dataframe(
-            pd.DataFrame(robustness["variations"]).rename(columns=_ROBUSTNESS).round(3),
-            hide_index=True,
-            width="stretch",
-        )
-        st.caption("Changes of the risk as shares of 1. From robustness\\.json of the model's folder.")
-    for name, title in ((EFFICIENCY, "What more scans would bring"), (ABLATIONS, "What each part of it is worth")):
-        table = _csv(bundle, name)
-        if table is not None:
-            st.subheader(title)
-            if name == EFFICIENCY and {"patients", "auc"} <= set(table.columns):
-                st.line_chart(table, x="patients", y="auc", height=260)
-            st.dataframe(table, hide_index=True, width="stretch")
-            st.caption(f"From {plain(name)} of the model's folder.")
-
-
-def _json(bundle: Bundle, name: str) -> dict[str, Any] | None:
-    """The measurement's values, or ``None`` where there is none.
-
-    Raises
-    ------
-    BundleError
-        If it is there and cannot be read.
-    """
-    content = bundle.measurement(name)
-    if content is None:
-        return None
-    try:
-        values = json.loads(content)
-    except ValueError as error:
-        raise BundleError(f"The model's {name} cannot be read: make it again.", code="bundle_damaged") from error
-    if not isinstance(values, dict):
-        raise BundleError(f"The model's {name} holds no values: make it again.", code="bundle_damaged")
-    return values
-
-
-def _csv(bundle: Bundle, name: str) -> pd.DataFrame | None:
-    """The measurement's table, or ``None`` where there is none; errors as `_json`."""
-    content = bundle.measurement(name)
-    if content is None:
-        return None
-    try:
-        return pd.read_csv(io.BytesIO(content))
-    except ValueError as error:
-        raise BundleError(f"The model's {name} cannot be read: make it again.", code="bundle_damaged") from error
-
-
-def _flat(values: dict[str, Any], before: str = "") -> list[dict[str, str]]:
-    """One row a value; {value, low, high} in one, and what is nested under its path in words."""
-    rows: list[dict[str, str]] = []
-    for name, value in values.items():
-        label = f"{before}{name.replace('_', ' ')}"
-        if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
-            rows.append({"Check": label, "Value": _figure(value)})
-        elif isinstance(value, dict):
-            rows += _flat(value, f"{label}: ")
-        elif isinstance(value, list):
-            rows.append({"Check": label, "Value": ", ".join(_number(part) for part in value)})
-        else:
-            rows.append({"Check": label, "Value": _number(value)})
-    return rows
-
-
-def _number(value: Any) -> str:
     if value is None:
-        return "not available"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+        return NONE
+    return with_interval(
+        *(math.nan if value[key] is None else float(value[key] or 0) for key in ("value", "low", "high"))
+    )
+
+
+def draw_extras(bundle: Bundle, card: dict[str, Any]) -> None:
+    """Checks of the maps, robustness, data efficiency and ablations, each where the bundle holds its file."""
+    parts: tuple[Callable[[], None], ...] = (
+        partial(draw_maps, bundle),
+        partial(draw_moves, bundle),
+        partial(draw_efficiency, bundle, card),
+        partial(draw_ablations, bundle),
+    )
+    for draw in parts:
+        try:
+            draw()
+        except HtcoreError as error:
+            st.error(str(error), icon=":material/error:")

@@ -423,6 +423,35 @@ def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.M
     assert source(page).startswith("60 patients · 80 scans")
 
 
+def test_who_beats_whom_is_said_above_a_table_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    rng = np.random.default_rng(0)
+    scores = pd.DataFrame(
+        {
+            "scan_id": table["scan_id"],
+            "<b>Coin": rng.random(len(table)),
+            "Same": table["probability"],
+            "truth (reference)": table["ht"] + 0.01 * table["probability"],
+            "3-D network, 47 patients, preparation 1": rng.random(len(table)),
+        }
+    )
+    page = page_with(monkeypatch, table, "Compared", baselines=scores.to_csv(index=False).encode())
+    assert not page.exception and not page.error
+    current, older = (found.value for found in page.table)
+    assert list(current) == ["Model", "AUC (95% interval)", "Difference (95% interval)", "p"]
+    assert current["Model"].tolist() == ["\\<b\\>Coin", "Same", "truth \\(reference\\)"]
+    assert older["Model"].tolist() == ["3\\-D network, learnt from 47 patients"]
+    assert current["p"][0] == "< 0.001" and current["p"][1] == "1.00"
+    said = texts(page)
+    assert "does **better** than *\\<b\\>Coin*" in said and "**cannot be told apart** from *Same*" in said
+    assert "does **worse** than *truth \\(reference\\)* (AUC 1.000, p < 0.001)" in said
+    assert "Learnt from images prepared in an older way (preparation 1, this model:" in said
+    many = {f"Upside down {number}": -table["probability"] for number in range(4)}
+    scores = pd.DataFrame({"scan_id": table["scan_id"], "Same": table["probability"], **many})
+    said = texts(page_with(monkeypatch, table, "Compared", baselines=scores.to_csv(index=False).encode()))
+    assert "does **better** than 4 of 5 (AUC 0." in said and "each p < 0.001)" in said
+
+
 def opening(scan_id: str, lesion_volume_ml: float) -> None:
     """A page of one case's button."""
     import pandas as pd

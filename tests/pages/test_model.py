@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,7 +14,7 @@ from htcore.settings import Settings
 from htcore.training.card import card_of
 from htcore.ui import session
 from htcore.ui.model_reporting import ITEMS
-from htcore.ui.model_view import flow_rows
+from htcore.ui.model_view import card_stages, flow_rows, joint_words, losses_of, stages_words
 from tests.small_bundle import write_small_bundle
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "model.py")
@@ -58,6 +59,64 @@ def test_the_shipped_model_is_described_by_its_own_files(monkeypatch: pytest.Mon
     assert f"{card['calibration']['scans']} scans of {card['calibration']['patients']} patients" in told
 
 
+def test_the_shipped_models_checks_are_answers_and_no_dump(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = services.load_bundle_by_id(Settings().default_model, Settings())
+    page = page_of(monkeypatch, bundle)
+    told, card = texts(page), bundle.card_values
+    assert card is not None
+    # Bad and good results in words, each from the file.
+    explanation = json.loads(bundle.measurement("explanation.json") or b"")
+    small = explanation["pointing"]["lesion map"]["<=20 mL"]
+    assert f"**only** {small['value']:.0%}"[:-1] in told and "do not search for the infarct by it" in told
+    variations = json.loads(bundle.measurement("robustness.json") or b"")["variations"]
+    worst = max(variations, key=lambda row: row["risk_worst"])
+    assert f"{100 * worst['risk_worst']:.0f} points under *{worst['variation']}*" in told
+    assert "Other networks than the model of this page" in told and "More patients helped" in told
+    tables = [found.value for found in page.table]
+    assert not any("Check" in found.value.columns for found in page.dataframe)
+    cells = [str(cell) for rows in tables for cell in rows.to_numpy().ravel()]
+    assert not {"None", "nan", "-0.1671"} & set(cells) and "< 0.001" in cells
+    headings = {str(name) for rows in tables for name in rows.columns}
+    assert not {"share_of_best", "sides_asked", "auc"} & headings
+
+
+def test_the_joint_auc_is_on_the_page_with_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = services.load_bundle_by_id(Settings().default_model, Settings())
+    page = page_of(monkeypatch, bundle)
+    joint = card_of(bundle)["measured"]["with_clinical_data"]
+    figures = page.dataframe[0].value.set_index("Figure")["Value"]
+    assert figures["AUC with clinical data"] == f"{joint['auc']:.3f} ({joint['low']:.3f} to {joint['high']:.3f})"
+    assert "Clinical data **add to** what the image tells" in texts(page)
+    assert "No difference" in joint_words({**joint, "p_value": 0.2})
+    assert "take from" in joint_words({**joint, "more_than_the_image": -0.1})
+
+
+def test_trainings_are_listed_and_the_flow_says_of_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = services.load_bundle_by_id(Settings().default_model, Settings())
+    told = texts(page_of(monkeypatch, bundle))
+    trained = card_stages(card_of(bundle))
+    assert len(trained) > 1 and f"the last of {len(trained)} trainings" in told
+    assert "starting from" not in told and "The flow is of the last alone" in told
+    card = {"id": "b", "training_data": "7 scans, starting from a (5 scans)", "training": {}}
+    assert "1. a: 5 scans\n2. b: 7 scans" in stages_words(card)
+    begun = {"id": "b", "training_data": "7 scans", "training": {"started_from": {"id": "x"}}}
+    assert stages_words(begun).startswith("The last of several trainings: it started from the weights of x.")
+    assert stages_words({**begun, "training": {"started_from": None}}) == ""
+
+
+def test_the_loss_says_which_epochs_of_which_training_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = services.load_bundle_by_id(Settings().default_model, Settings())
+    log = bundle.training_log
+    told = texts(page_of(monkeypatch, bundle))
+    assert f"epochs {log['epoch'].min()} to {log['epoch'].max()} of the last training alone" in told
+    folds = pd.DataFrame({"network": [1, 1, 2], "epoch": [1, 2, 1], "loss": [0.9, 0.8, 0.7]})
+    assert losses_of(folds) == {
+        "training scans, network 1": ([1, 2], [0.9, 0.8]),
+        "training scans, network 2": ([1], [0.7]),
+    }
+    assert losses_of(folds.assign(loss=float("nan"))) == {} and losses_of(pd.DataFrame({"loss": [1.0]})) == {}
+
+
 def test_a_bundle_without_a_card_of_values_is_measured_anew(monkeypatch: pytest.MonkeyPatch, small: Bundle) -> None:
     assert small.card_values is None
     page = page_of(monkeypatch, small)
@@ -82,7 +141,9 @@ def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.Monkey
         "deletion: auc drop": "0.125",
         "deletion: scans": "40",
     }
-    moved = next(found.value for found in page.dataframe if "Variation" in found.value.columns)
+    curve = next(found.value for found in page.table if "Patients learnt from" in found.value.columns)
+    assert curve["AUC (95% interval)"].tolist() == ["0.610", "0.660"]
+    moved = next(found.value for found in page.table if "Variation" in found.value.columns)
     assert moved.to_dict("records") == [{"Variation": "turned", "Scans": 3}]
     assert "What more scans would bring" in texts(page) and "What each part of it is worth" in texts(page)
 
@@ -95,6 +156,9 @@ def test_files_of_the_bundle_are_shown_where_they_are(monkeypatch: pytest.Monkey
         ("explanation.json", "\xff"),
         ("data_efficiency.csv", ""),
         ("ablations.csv", '"a,b\n1'),
+        ("data_efficiency.csv", "patients,auc\n"),
+        ("robustness.json", '{"variations": 3}'),
+        ("robustness.json", '{"variations": [{"variation": "turned", "risk_worst": "far"}]}'),
     ],
 )
 def test_a_damaged_extra_file_is_told_and_the_rest_stays(
@@ -105,6 +169,18 @@ def test_a_damaged_extra_file_is_told_and_the_rest_stays(
     assert not page.exception
     assert any(name in element.value and "make it again" in element.value for element in page.error)
     assert "What reporting guidelines ask for" in texts(page)
+
+
+def test_cells_that_are_no_numbers_are_shown_as_not_available(monkeypatch: pytest.MonkeyPatch, small: Bundle) -> None:
+    add_measurement(small.path, "data_efficiency.csv", b"patients,auc,preparation\nmany,x,\nfew,,\n")
+    add_measurement(small.path, "ablations.csv", b"model,auc,difference,p\nwhole,high,,\nless,0.5,-0.1,\n")
+    nothing = {"pointing": {"lesion map": {"all": {"n": 3, "value": None, "low": None, "high": None}}}}
+    add_measurement(small.path, "explanation.json", json.dumps(nothing).encode())
+    page = page_of(monkeypatch, small)
+    assert not page.exception and not [found.value for found in page.error if "make it again" in found.value]
+    cells = [str(cell) for found in page.table for cell in found.value.to_numpy().ravel()]
+    assert "not available" in cells and not {"nan", "None"} & set(cells)
+    assert any("not available" in found.value.to_numpy() for found in page.dataframe)
 
 
 def card_with(**training: object) -> dict[str, object]:
