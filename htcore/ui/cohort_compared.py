@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -113,11 +113,22 @@ def model_rows(models: Sequence[ComparedModel]) -> pd.DataFrame:
 
 def models_words(models: Sequence[ComparedModel]) -> str:
     """Which models this one beats, cannot be told apart from, and is beaten by: one sentence of Markdown."""
+    return _sentence(models, lambda name: f"*{plain(name)}*")
+
+
+def models_text(models: Sequence[ComparedModel]) -> str:
+    """The same for a file: without Markdown."""
+    return _sentence(models, str).replace("**", "")
+
+
+def _sentence(models: Sequence[ComparedModel], write: Callable[[str], str]) -> str:
     verdicts: dict[str, list[ComparedModel]] = {words: [] for words in (_BETTER, _ALIKE, _WORSE)}
     for model in models:
         apart = _BETTER if model.difference.difference.value > 0 else _WORSE
         verdicts[apart if model.difference.p_value < TOLD_APART else _ALIKE].append(model)
-    clauses = "; it ".join(f"{verdict} {_named(others, len(models))}" for verdict, others in verdicts.items() if others)
+    clauses = "; it ".join(
+        f"{verdict} {_named(others, len(models), write)}" for verdict, others in verdicts.items() if others
+    )
     whose, own = "the same patients", ""
     if len(counts := {model.n_patients for model in models}) == 1:
         area = models[0].own_auc
@@ -126,12 +137,12 @@ def models_words(models: Sequence[ComparedModel]) -> str:
     return f"On the first scan of {whose} this model{own} {clauses}."
 
 
-def _named(models: Sequence[ComparedModel], asked: int) -> str:
+def _named(models: Sequence[ComparedModel], asked: int, write: Callable[[str], str]) -> str:
     """Each with its AUC and p; many of the ``asked`` as their number and range."""
     if len(models) <= _NAMED_ONE_BY_ONE:
         return listed(
             [
-                f"*{plain(model_name(model))}* (AUC {model.auc.value:.3f}, {p_words(model.difference.p_value)})"
+                f"{write(model_name(model))} (AUC {model.auc.value:.3f}, {p_words(model.difference.p_value)})"
                 for model in models
             ]
         )

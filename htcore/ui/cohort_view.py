@@ -20,17 +20,12 @@ from htcore.plots import (
     score_distribution,
 )
 from htcore.ui.charts import draw_saved_chart
+from htcore.ui.cohort_compared import model_groups, models_words
 from htcore.ui.cohort_controls import ROC_KEY, choose_by_roc
 from htcore.ui.cohort_data import Cohort, Measured
 from htcore.ui.cohort_words import AT_THRESHOLD, NAMES, figure_rows, shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
-
-COMPARED_TITLE = "Compared with, on the same patients"
-COMPARED_WORDS = (
-    "Other models: first scan of each patient, DeLong's intervals and test of no difference; the thin curves are of "
-    "all scans."
-)
 
 
 def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> None:
@@ -127,7 +122,7 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
             selection_mode="points",
             alt=_roc_words(measured),
         )
-        st.caption("Click the model's curve to set the threshold there.")
+        st.caption("Click the model's curve to set the threshold there, and a grey name below to see its curve.")
         _draw_compared(measured)
     with right:
         st.subheader("Confusion matrix")
@@ -153,26 +148,10 @@ def roc_figure(measured: Measured, point: OperatingPoint) -> go.Figure:
 def _draw_compared(measured: Measured) -> None:
     if measured.compared_problem is not None:
         st.warning(f"Other models are not shown. {measured.compared_problem}", icon=":material/warning:")
-    if measured.compared:
-        st.markdown(f"**{COMPARED_TITLE}**")
-        st.dataframe(compared_rows(measured), hide_index=True, width="stretch")
-        st.caption(COMPARED_WORDS)
-
-
-def compared_rows(measured: Measured) -> pd.DataFrame:
-    """One row another model, for people."""
-    return pd.DataFrame(
-        [
-            {
-                "Compared with": model.name,
-                "AUC (95% interval)": shown("auc", model.auc),
-                "This model": shown("auc", model.own_auc),
-                "DeLong's p": f"{model.difference.p_value:.2g}",
-                "Patients": model.n_patients,
-            }
-            for model in measured.compared
-        ]
-    )
+    models = next(iter(model_groups(measured.compared).values()), ())
+    if models:
+        st.write(models_words(models))
+        st.caption("More, with intervals: section Compared. The thin curves are of all scans.")
 
 
 def _roc_words(measured: Measured) -> str:

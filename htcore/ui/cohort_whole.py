@@ -11,13 +11,10 @@ import plotly.graph_objects as go
 
 from htcore.evaluation import OperatingPoint
 from htcore.plots import calibration_curve, confusion_matrix, decision, forest, precision_recall, score_distribution
-from htcore.ui.cohort_compared import paper_rows, paper_words
+from htcore.ui.cohort_compared import MODELS_CAPTION, model_groups, model_rows, models_text, paper_rows, paper_words
 from htcore.ui.cohort_data import Cohort, Measured
 from htcore.ui.cohort_view import (
-    COMPARED_TITLE,
-    COMPARED_WORDS,
     calibration_words,
-    compared_rows,
     fixed_rows,
     resampling_words,
     roc_figure,
@@ -73,9 +70,11 @@ def whole_page(
         "Calibration in figures": figure_rows(measured.bootstrap.calibration_parts),
     }
     words = [paper_words(cohort, measured).replace("**", ""), calibration_words(measured), resampling_words(measured)]
+    for title, models in model_groups(measured.compared).items():
+        tables[title] = model_rows(models)
+        words.append(f"{title}. {models_text(models)}")
     if measured.compared:
-        tables[COMPARED_TITLE] = compared_rows(measured)
-        words.append(COMPARED_WORDS)
+        words.append(MODELS_CAPTION)
     if measured.subgroups:
         charts["Parts of the scans"] = forest(measured.subgroups, measured.bootstrap.auc())
         tables["Parts of the scans, as a table"] = subgroup_rows(measured)
