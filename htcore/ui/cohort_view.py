@@ -31,7 +31,8 @@ from htcore.ui.words import plain
 def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> None:
     """Whose scans these are, how many, by which model, and the headline figure with what bounds it."""
     validation, model = measured.validation, cohort.model
-    st.caption(source_line(cohort, measured, filters))
+    # The notice stands above the page's title already.
+    st.caption(source_line(cohort, measured, filters, with_notice=False))
     auc = measured.bootstrap.auc()
     whose = "patients of your file" if model is None else "patients"
     if cohort.simulated:
@@ -46,8 +47,8 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
     _draw_warnings(cohort, measured)
 
 
-def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = ()) -> str:
-    """Patients, scans, events, split, source, model and filters in one line of Markdown."""
+def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (), *, with_notice: bool = True) -> str:
+    """Patients, scans, events, split, source, model, its notice and filters in one line of Markdown."""
     validation, model = measured.validation, cohort.model
     share = validation.n_events / validation.n_scans
     parts = [
@@ -63,8 +64,9 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
             whose,
             "source: SIMULATED scans and outcomes" if cohort.simulated else "source: real scans",
             f"model {plain(model.id)}, weights {model.weights_sha256[:12]}",
-            plain(notice_for(simulated=model.simulated, training_data=model.training_data)),
         ]
+        if with_notice:
+            parts.append(plain(notice_for(simulated=model.simulated, training_data=model.training_data)))
     if filters:
         parts.append(f"**only {plain('; '.join(filters))}**")
     return " · ".join(parts)
