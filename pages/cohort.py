@@ -12,10 +12,11 @@ from htcore.ui.cohort_cases import draw_cases
 from htcore.ui.cohort_compared import draw_compared
 from htcore.ui.cohort_controls import (
     draw_filters,
+    draw_nothing_measured,
     draw_own_predictions,
     draw_problem,
+    draw_sections,
     draw_threshold,
-    draw_threshold_anew,
 )
 from htcore.ui.cohort_data import bundle_cohort, measured_cohort, own_cohort
 from htcore.ui.cohort_report import draw_downloads
@@ -24,10 +25,10 @@ from htcore.ui.cohort_view import draw_at_threshold, draw_head, draw_risks, draw
 from htcore.ui.prevalence import draw_prevalence
 
 SECTIONS = ("At the threshold", "Risks", "Usefulness", "Subgroups", "Cases", "Compared", "Download")
-SECTION, _KEPT = "cohort-section", "htcore.cohort.section"
 
 head = st.container(horizontal=True, vertical_alignment="bottom")
 head.title("Cohort")
+mask, filters = None, ()
 try:
     installed = bundle_cohort(session.current_bundle())
     cohort = own_cohort() or installed
@@ -39,9 +40,7 @@ try:
     draw_scoring()
     measured = measured_cohort(cohort, mask)
 except HtcoreError as error:
-    draw_threshold_anew()
-    st.error(str(error), icon=":material/error:")
-    st.write("This page shows how well a model does on scans it was not trained on, once a model is installed.")
+    draw_nothing_measured(error, mask, filters)
     st.stop()
 
 draw_head(cohort, measured, filters)
@@ -55,11 +54,7 @@ with st.container(border=True):
 point = operating_point(measured.bootstrap, threshold, prevalence)
 
 # Only the section that is open is drawn: a move of the threshold pays for what is seen.
-if SECTION not in st.session_state and _KEPT in st.session_state:
-    st.session_state[SECTION] = st.session_state[_KEPT]
-tabs = dict(zip(SECTIONS, st.tabs(SECTIONS, key=SECTION, on_change="rerun"), strict=True))
-st.session_state[_KEPT] = st.session_state[SECTION]
-for name, tab in tabs.items():
+for name, tab in draw_sections(SECTIONS).items():
     if not tab.open:
         continue
     with tab:

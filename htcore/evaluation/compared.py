@@ -25,8 +25,8 @@ class ComparedModel:
     ----------
     curve : RocCurve
         Of all these scans.
-    n_patients : int
-        Whose first scans, where it scored them, the rest is of.
+    n_patients, n_events : int
+        Whose first scans, where it scored them, the rest is of; and how many of these have HT.
     auc, own_auc : Interval
         Its AUC and that of the model of the page, with DeLong's intervals.
     difference : AucDifference
@@ -36,6 +36,7 @@ class ComparedModel:
     name: str
     curve: RocCurve
     n_patients: int
+    n_events: int
     auc: Interval
     own_auc: Interval
     difference: AucDifference
@@ -80,6 +81,7 @@ def _compared(
         name,
         roc_curve(labels[scored], scores[scored]),
         int(once.sum()),
+        int(labels[once].sum()),
         delong_interval(labels[once], scores[once]),
         delong_interval(labels[once], own[once]),
         difference,

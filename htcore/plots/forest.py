@@ -20,7 +20,7 @@ def forest(parts: Sequence[Subgroup], overall: Interval) -> go.Figure:
     Parts of one outcome alone have no AUC and show no point.
     """
     figure = go.Figure()
-    labels = [f"{part.name} · {part.n_scans} scans, {part.n_events} HT" for part in parts]
+    labels = [f"{part.name} · {part.n_scans} scan{'s' * (part.n_scans != 1)}, {part.n_events} HT" for part in parts]
     for name, colour, symbol, steady in (
         (f"at least {MIN_EVENTS} with and without HT", BLUE, "square", True),
         (f"fewer than {MIN_EVENTS} with or without HT", GREY, "square-open", False),

@@ -21,6 +21,12 @@ _BLUE_ON_DARK = "#9BD3F5"
 # A saved picture does not have the page's own letters: with these it measures and shows the same ones.
 _FONT = "Arial, Helvetica, sans-serif"
 _NOTICE_PX = 20
+# No button of the toolbar sends a chart to anybody.
+TOOLBAR: dict[str, Any] = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
+}
 
 
 def draw_chart(figure: go.Figure, key: str) -> None:
@@ -42,8 +48,7 @@ def draw_saved_chart(figure: go.Figure, key: str, simulated: bool | None, **opti
     ``simulated`` tells whether the scans are; ``options`` go to Streamlit.
     """
     settings = {
-        "displaylogo": False,
-        "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+        **TOOLBAR,
         "toImageButtonOptions": {
             "format": st.session_state.get(FORMAT_KEY, "svg"),
             "filename": f"cohort-{key.removeprefix('cohort-')}",

@@ -11,6 +11,7 @@ import streamlit as st
 from htcore import transforms
 from htcore.errors import CohortError
 from htcore.evaluation import (
+    MIN_EVENTS,
     PAPER,
     PUBLISHED_MODELS,
     ComparedModel,
@@ -122,6 +123,8 @@ def models_text(models: Sequence[ComparedModel]) -> str:
 
 
 def _sentence(models: Sequence[ComparedModel], write: Callable[[str], str]) -> str:
+    if any(min(model.n_events, model.n_patients - model.n_events) < MIN_EVENTS for model in models):
+        return f"Fewer than {MIN_EVENTS} patients with HT, or without: too few to say which model is better."
     verdicts: dict[str, list[ComparedModel]] = {words: [] for words in (_BETTER, _ALIKE, _WORSE)}
     for model in models:
         apart = _BETTER if model.difference.difference.value > 0 else _WORSE

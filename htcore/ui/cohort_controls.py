@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from htcore.evaluation import (
 from htcore.inference.calibrate import shift_prevalence
 from htcore.ui import session
 from htcore.ui.cohort_data import Cohort, keep_own, own_cohort
+from htcore.ui.words import plain
 
 ROC_KEY = "cohort-roc"
 _SENSITIVITY = 0.90
@@ -32,6 +34,7 @@ _MOST_MB = 100
 _GENERATION = "htcore.cohort.uploads"
 _PROBLEM = "htcore.cohort.problem"
 _ANEW = "htcore.cohort.slider-anew"
+_SECTION, _SECTION_KEPT = "cohort-section", "htcore.cohort.section"
 _TABLE_POPOVER, _TAKEN = "own-predictions", "htcore.cohort.taken"
 # Column, label, step of the slider.
 _RANGES = (
@@ -90,6 +93,11 @@ def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> fl
             help="A risk of 1 / (1 + ratio) where the model is used: moved from the share with HT that is set there to "
             "that among these scans. Right where the risks are calibrated.",
         )
+    if (used_at := session.prevalence()) is not None:
+        st.caption(
+            f"By cost: a risk of {cost_threshold(costs):.1%} where {used_at:.1%} have HT is one of "
+            f"{_by_cost(costs, own_prevalence):.1%} among these scans."
+        )
     return float(st.session_state[exact])
 
 
@@ -99,9 +107,24 @@ def _by_cost(ratio: float, own_prevalence: float) -> float:
     return found if used_at is None else shift_prevalence(found, used_at, own_prevalence)
 
 
-def draw_threshold_anew() -> None:
-    """Where the slider cannot be drawn now, the browser forgets its place, while the server may not."""
+def draw_nothing_measured(error: HtcoreError, mask: NDArray[np.bool_] | None, filters: tuple[str, ...]) -> None:
+    """Why there are no figures, and what to do."""
+    # The browser now forgets where the slider stood, while the server may not.
     st.session_state[_ANEW] = True
+    st.error(str(error), icon=":material/error:")
+    if mask is None:
+        st.write("This page shows how well a model does on scans it was not trained on, once a model is installed.")
+    else:
+        st.write(f"The filter ({plain('; '.join(filters))}) leaves {int(mask.sum())} of {mask.size} scans: widen it.")
+
+
+def draw_sections(names: Sequence[str]) -> dict[str, Any]:
+    """A tab for each; the open one stays over a visit to another page."""
+    if _SECTION not in st.session_state and _SECTION_KEPT in st.session_state:
+        st.session_state[_SECTION] = st.session_state[_SECTION_KEPT]
+    tabs = st.tabs(names, key=_SECTION, on_change="rerun")
+    st.session_state[_SECTION_KEPT] = st.session_state[_SECTION]
+    return dict(zip(names, tabs, strict=True))
 
 
 def choose_by_roc(cohort: Cohort) -> None:

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from htcore.evaluation import Interval, OperatingPoint
-from htcore.ui.charts import FORMAT_KEY, take_away
+from htcore.ui.charts import FORMAT_KEY, TOOLBAR, take_away
 from htcore.ui.cohort_data import Cohort, Measured
 from htcore.ui.cohort_whole import WholePage, source_of, whole_page
 
@@ -161,4 +161,4 @@ def report_html(page: WholePage) -> str:
 
 def _drawing(figure: go.Figure, simulated: bool | None, *, first: bool) -> str:
     """A chart as part of an HTML page; the ``first`` brings the program that draws them all."""
-    return str(take_away(figure, simulated).to_html(full_html=False, include_plotlyjs=first))
+    return str(take_away(figure, simulated).to_html(full_html=False, include_plotlyjs=first, config=TOOLBAR))

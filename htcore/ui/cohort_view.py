@@ -19,6 +19,7 @@ from htcore.plots import (
     roc,
     score_distribution,
 )
+from htcore.training.card import stages
 from htcore.ui.charts import draw_saved_chart
 from htcore.ui.cohort_compared import model_groups, models_words
 from htcore.ui.cohort_controls import ROC_KEY, choose_by_roc
@@ -38,7 +39,9 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
     if cohort.simulated:
         whose = "simulated patients"
     if cohort.stored:
-        whose += " that never trained it"
+        # A card knows of the last training alone; of those that it started from, the Model page tells.
+        earlier = model is not None and len(stages(model.id, model.training_data)) > 1
+        whose += " that took no part in its last training" if earlier else " that never trained it"
     st.markdown(
         f"##### On {validation.n_scans} scans of {validation.n_patients} {whose}, the model ranks a scan with "
         f"hemorrhagic transformation above one without in **{auc.value:.1%}** of pairs: AUC {auc.value:.3f} "
@@ -124,7 +127,9 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
             selection_mode="points",
             alt=_roc_words(measured),
         )
-        st.caption("Click the model's curve to set the threshold there, and a grey name below to see its curve.")
+        st.caption(
+            "Click the model's curve to set the threshold there, and a grey name of its legend to see that curve."
+        )
         _draw_compared(measured)
     with right:
         st.subheader("Confusion matrix")
@@ -137,7 +142,9 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
     left.dataframe(rows[:half], hide_index=True, width="stretch")
     right.dataframe(rows[half:], hide_index=True, width="stretch")
     if prevalence is not None:
-        st.caption("F1, accuracy and net benefit stay those of the scans as they are.")
+        st.caption(
+            "F1, accuracy, net benefit and the confusion matrix with its shares stay those of the scans as they are."
+        )
     _draw_oracle(measured)
 
 

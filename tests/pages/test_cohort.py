@@ -189,6 +189,7 @@ def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.M
     assert "the intervals are unsteady" in texts(page)
     next(s for s in page.slider if s.key.startswith("filter-age")).set_range(age.max, age.max).run()
     assert not page.exception and "Too little to evaluate" in page.error[0].value
+    assert "scans: widen it" in texts(page)
     next(s for s in page.slider if s.key.startswith("filter-age")).set_range(age.min, age.max).run()
     assert not page.error and "120 patients" in source(page)
     assert slider(page).value == pytest.approx(100 * OWN_THRESHOLD, abs=0.051)
@@ -400,7 +401,7 @@ def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> No
     for words in ("Research use only", "SIMULATED", "test-model", "ab" * 32, "age &lt;60&gt;", "Not comparable"):
         assert words in page, words
     assert shown("sensitivity", point.figures["sensitivity"]) in page
-    assert page.count("Plotly.newPlot(") == 7
+    assert page.count("Plotly.newPlot(") == page.count('"showSendToCloud": false') == 7
     head = page[: page.index("<script")]
     assert "<script src=" not in page and "<link" not in head
     own = report_html(whole_page(Cohort(table, "k" * 64, None, True, 0.5, stored=False), measured, point, (), None))
@@ -417,6 +418,8 @@ def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.M
     assert not page.exception and not page.error
     assert "On the first scan of each of 60 patients this model (AUC" in texts(page)
     assert all(name in texts(page) for name in ("*Age alone*", "*\\<b\\>Coin*"))
+    next(s for s in page.slider if s.key.startswith("filter-age")).set_range(75.0, table["age"].max() // 1 + 1).run()
+    assert "too few to say which model is better" in texts(page)
     page = page_with(monkeypatch, table, baselines=b"scan_id,Age alone\nS0000,old\n")
     assert not page.exception and not page.error
     assert "Other models are not shown. The table of compared models holds a score that is no number" in texts(page)
