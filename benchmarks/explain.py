@@ -294,6 +294,8 @@ def main() -> None:
     cache = arguments.cache or arguments.cohort.parent / "prepared"
     entries = prepare_scans(read_cohort(arguments.cohort).scans[: arguments.scans], cache)[0]
     found = measure(bundle, entries, arguments.close)
+    for (name, size), bound in TARGETS.items():
+        found["pointing"][name][size]["target"] = bound
     print_report(found, arguments.model)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
