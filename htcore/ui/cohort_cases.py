@@ -48,6 +48,10 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
+_OF_A_MISTAKE = ("picture", "scan_id", "probability", "p_ht_image", "patient_id", "lesion_volume_ml")
+"""The columns of the two narrow tables: what kind their scans are, their titles say."""
+
+
 def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> None:
     """The mistakes first, then every scan; a chosen one of a simulated validation set can be opened."""
     cases = case_table(measured.table, point.threshold)
@@ -56,10 +60,24 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Bled, though the risk was low**")
-        _table(missed, "cohort-missed", "No scan that bled lies below the threshold.", cohort, point.threshold)
+        _table(
+            missed,
+            "cohort-missed",
+            "No scan that bled lies below the threshold.",
+            cohort,
+            point.threshold,
+            _OF_A_MISTAKE,
+        )
     with right:
         st.markdown("**Did not bleed, though the risk was high**")
-        _table(false, "cohort-false", "No scan without HT lies above the threshold.", cohort, point.threshold)
+        _table(
+            false,
+            "cohort-false",
+            "No scan without HT lies above the threshold.",
+            cohort,
+            point.threshold,
+            _OF_A_MISTAKE,
+        )
     st.caption(
         (
             "The pictures are of simulated scans, with the patient's right on the left. "
@@ -102,11 +120,20 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     )
 
 
-def _table(rows: pd.DataFrame, key: str, empty: str, cohort: Cohort, threshold: float) -> None:
+def _table(
+    rows: pd.DataFrame,
+    key: str,
+    empty: str,
+    cohort: Cohort,
+    threshold: float,
+    columns: tuple[str, ...] | None = None,
+) -> None:
     if rows.empty:
         st.write(empty)
         return
     options: dict[str, Any] = {"hide_index": True, "width": "stretch", "column_config": _COLUMNS, "key": key}
+    if columns is not None:
+        options["column_order"] = columns
     if cohort.pictures is not None:
         options["row_height"] = _ROW_HEIGHT
     shown = _shown(rows, cohort)
