@@ -81,6 +81,8 @@ def test_from_an_example_to_a_model_of_ones_own(page: Page, tmp_path: Path) -> N
         page.get_by_role("link", name="Model").click()
         page.get_by_text("From cohort to figures").wait_for()
         page.get_by_role("link", name="Cohort").click()
+        page.get_by_role("tab", name="Cases", selected=True).wait_for()
+        page.get_by_role("tab", name="At the threshold").click()
         page.get_by_text("Click the model's curve").wait_for()
         assert threshold(page) == chosen
 
