@@ -85,6 +85,15 @@ def study_files() -> list[Path]:
     return [Path(examples[0].path)]
 
 
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """A shipped simulated study."""
+    examples = services.example_studies()
+    if not examples:
+        pytest.skip("no example study is at hand")
+    return Path(examples[0].path)
+
+
 @pytest.fixture(params=["light", "dark"])
 def themed_page(request: pytest.FixtureRequest) -> Iterator[Page]:
     """A browser's page for each theme."""

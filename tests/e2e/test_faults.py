@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from htcore import services
 from tests.e2e.conftest import serving
 from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, drop, shoot, slow_down
 
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 PROBLEM = "[class*=st-key-problem]"
 NEEDED_BYTES = 200_000
 """Fewer than any study, more than the server's log."""
-
-
-@pytest.fixture(scope="module")
-def example() -> Path:
-    examples = services.example_studies()
-    if not examples:
-        pytest.skip("no example study is at hand")
-    return Path(examples[0].path)
 
 
 class Cable:

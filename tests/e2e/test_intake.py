@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from htcore import services
 from tests.e2e.dashboard import OPENED, SCORE_MS, drop, open_study, shoot, slow_down
 
 if TYPE_CHECKING:
@@ -30,14 +29,6 @@ def give_bad(page: Page, name: str, content: bytes) -> None:
     page.locator("input[type=file]").first.set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )
-
-
-@pytest.fixture(scope="module")
-def example() -> Path:
-    examples = services.example_studies()
-    if not examples:
-        pytest.skip("no example study is at hand")
-    return Path(examples[0].path)
 
 
 @pytest.fixture
