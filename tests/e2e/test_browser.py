@@ -58,7 +58,7 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
 
     here = slice_number(page)
     page.get_by_role("link", name="Cohort").click()
-    page.get_by_text("Confusion matrix").wait_for()
+    page.get_by_text("Confusion matrix", exact=True).wait_for()
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 2")
     page.set_viewport_size({"width": 1280, "height": 3000})
     page.wait_for_timeout(1500)  # the charts take the new size
@@ -141,7 +141,7 @@ def test_hidden_stays_hidden_over_pages_and_reloads(page: Page, address: str, st
     assert nothing_shown()
     shoot(page, "hidden", full_page=False)
     page.get_by_role("link", name="Cohort").click()
-    page.get_by_text("Confusion matrix").wait_for()
+    page.get_by_text("Confusion matrix", exact=True).wait_for()
     page.get_by_role("link", name="Review a scan").click()
     hidden.wait_for()
     assert nothing_shown()
