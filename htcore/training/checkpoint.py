@@ -74,11 +74,11 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Opt
             metadata = stored.metadata() or {}
             tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}
     except (OSError, SafetensorError) as error:
-        raise TrainingError("The checkpoint is damaged: delete it and train from the start.") from error
+        raise TrainingError(f"{_where(folder)} holds a damaged checkpoint: delete it to train anew.") from error
     if metadata.get("fingerprint") != fingerprint:
         raise TrainingError(
-            "The folder holds a checkpoint of other settings or other scans: choose another folder, "
-            "or delete the checkpoint to train from the start."
+            f"{_where(folder)} holds a checkpoint of other settings or other scans: delete it to train from the start, "
+            "or choose another folder."
         )
     network.load_state_dict(_part(tensors, "network."))
     state: dict[int, dict[str, Tensor]] = {}
@@ -87,6 +87,11 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Opt
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return Checkpoint(tuple(json.loads(metadata["log"])), _part(tensors, "best."))
+
+
+def _where(folder: Path) -> str:
+    """The folder as a user finds it again: within which other one."""
+    return f"{folder.absolute().parent.name}/{folder.name}"
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
