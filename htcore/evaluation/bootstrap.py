@@ -61,7 +61,10 @@ class Bootstrap:
         self._areas: dict[bytes, Interval] = {}
 
     def auc(self, mask: NDArray[np.bool_] | None = None) -> Interval:
-        """AUC of all scans, or of those in ``mask`` (scans,): NaN where a class is absent."""
+        """AUC of all scans, or of those in ``mask`` (scans,): NaN where a class is absent.
+
+        An AUC of 0 or 1 has `Interval.with_exact_end`, counting pairs that share no patient.
+        """
         chosen = np.ones(self.validation.n_scans, dtype=bool) if mask is None else mask
         if not chosen.any():
             return Interval(float("nan"), float("nan"), float("nan"))
@@ -69,7 +72,10 @@ class Bootstrap:
         key = chosen.tobytes()
         if key not in self._areas:
             labels, probability = self.validation.labels[chosen], self.validation.probability[chosen]
-            self._areas[key] = interval(metrics.auc(labels, probability, self._weights[:, chosen]))
+            patients = self.validation.patient[chosen]
+            pairs = min(np.unique(patients[labels]).size, np.unique(patients[~labels]).size)
+            found = interval(metrics.auc(labels, probability, self._weights[:, chosen]))
+            self._areas[key] = found.with_exact_end(pairs)
         return self._areas[key]
 
     @cached_property

@@ -31,10 +31,14 @@ def delong_variance(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> t
 
 
 def delong_interval(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> Interval:
-    """AUC with DeLong's 95% interval, cut to [0, 1]; see `delong_variance` for arguments and errors."""
+    """AUC with DeLong's 95% interval, cut to [0, 1]; see `delong_variance` for arguments and errors.
+
+    An AUC of 0 or 1 has no variance: it has `Interval.with_exact_end`, counting pairs that share no scan.
+    """
     value, variance = delong_variance(labels, scores)
     half = float(norm.ppf(0.975)) * variance**0.5
-    return Interval(value, max(0.0, value - half), min(1.0, value + half))
+    found = Interval(value, max(0.0, value - half), min(1.0, value + half))
+    return found.with_exact_end(int(min(np.sum(labels), np.sum(~labels))))
 
 
 @dataclass(frozen=True)

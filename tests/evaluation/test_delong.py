@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from htcore.errors import CohortError
-from htcore.evaluation.delong import delong_difference, delong_variance
+from htcore.evaluation.delong import delong_difference, delong_interval, delong_variance
 
 
 def _direct(labels: NDArray[np.bool_], first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
@@ -77,3 +77,12 @@ def test_hand_worked_auc_and_too_few_scans() -> None:
         with pytest.raises(CohortError) as caught:
             call()
         assert caught.value.code == "one_class"
+
+
+def test_perfect_ranking_has_the_exact_interval_of_so_many_pairs() -> None:
+    # Ten disjoint pairs, all in order: Clopper and Pearson's 10 of 10 is 69.2% to 100%.
+    labels = np.repeat([True, False], [10, 30])
+    found = delong_interval(labels, labels.astype(np.float64))
+    assert (found.value, found.high) == (1.0, 1.0) and found.low == pytest.approx(0.692, abs=5e-4)
+    reverse = delong_interval(labels, 1 - labels.astype(np.float64))
+    assert (reverse.value, reverse.low) == (0.0, 0.0) and reverse.high == pytest.approx(0.308, abs=5e-4)

@@ -139,6 +139,9 @@ def test_shares_of_none_and_all_have_the_exact_interval_of_so_many_patients() ->
     elsewhere = operating_point(Bootstrap(ValidationSet.from_frame(table)), 0.105, 0.2).figures
     assert elsewhere["npv"].value < 1.0 and elsewhere["npv"].low < elsewhere["npv"].high
     perfect = table.assign(probability=table["ht"])
+    ranked = Bootstrap(ValidationSet.from_frame(perfect)).auc()
+    # Four pairs that share no patient, all in order: 4 of 4 is 39.8% to 100%.
+    assert (ranked.value, ranked.high) == (1.0, 1.0) and ranked.low == pytest.approx(0.398, abs=5e-4)
     elsewhere = operating_point(Bootstrap(ValidationSet.from_frame(perfect)), 0.5, 0.2).figures
     assert elsewhere["ppv"].value == 1.0 and 0.1 < elsewhere["ppv"].low < 0.6
 
