@@ -17,12 +17,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from htcore.bundle import Calibration
 from htcore.channels import MIRRORED
 from htcore.explain.regions import REGIONS, region_labels
 from htcore.limits import checkpoint
+from htcore.networks import LesionGatedResNet
 from htcore.types import FloatArray, ModelInput, RegionContribution
 
 Masks = NDArray[np.bool_]
@@ -31,14 +33,12 @@ Value = Callable[[Masks], FloatArray]
 
 _MARGIN = 3
 """Slices beyond the brain that its features see: three mixings, each of the slices next to one."""
-_BATCH = {"cpu": 4}
-_BATCH_ELSEWHERE = 32
 _SEED = 5  # the same scan gives the same contributions
 _GLOBAL_RANDOM = threading.Lock()
 
 
 def region_contributions(
-    networks: Sequence[nn.Module], model_input: ModelInput, calibration: Calibration, pairs: int = 1
+    networks: Sequence[LesionGatedResNet], model_input: ModelInput, calibration: Calibration, pairs: int = 1
 ) -> tuple[RegionContribution, ...]:
     """Both sides' regions that hold brain, in the order of ``REGIONS``, left before right.
 
@@ -135,7 +135,7 @@ class MirrorGame:
     players : indices in ``REGIONS``
     """
 
-    networks: Sequence[nn.Module]
+    networks: Sequence[LesionGatedResNet]
     own: Tensor
     mirrored: Tensor
     place: Tensor
@@ -144,7 +144,7 @@ class MirrorGame:
     @classmethod
     def of(
         cls,
-        networks: Sequence[nn.Module],
+        networks: Sequence[LesionGatedResNet],
         model_input: ModelInput,
         labels: NDArray[np.int8],
         side: Literal["left", "right"],
@@ -165,29 +165,42 @@ class MirrorGame:
 
     def value(self, masks: Masks) -> FloatArray:
         """Mean logit of each coalition and its mirror image, as a scan's own; (n, players) → (n,)."""
-        out = np.zeros(len(masks))
-        size = _BATCH.get(self.own.device.type, _BATCH_ELSEWHERE)
+        slices, place = self.scans(masks)
+        logits = []
         with torch.inference_mode():
-            for start in range(0, len(masks), size):
-                checkpoint()
-                batch = torch.stack([self.scan(mask) for mask in masks[start : start + size]])
-                both = torch.cat([batch, batch.flip(-1)])
-                logits = [network(both).logit.double().cpu().numpy() for network in self.networks]
-                out[start : start + size] = np.mean(logits, axis=0).reshape(2, -1).mean(axis=0)
-        return out
+            for network in self.networks:
+                for way in (slices, slices.flip(-1)):
+                    checkpoint()
+                    logits.append(network.shared_logit(way, place).double().cpu().numpy())
+        return np.asarray(np.mean(logits, axis=0))
 
-    def scan(self, mask: Masks) -> Tensor:
-        """The scan with the regions outside ``mask`` mirrored; (slices, channels, rows, columns).
+    def scans(self, masks: Masks) -> tuple[Tensor, Tensor]:
+        """The scans with the regions outside each coalition mirrored, as distinct slices.
 
         A voxel that takes its counterpart's tissue differs from it by 0. The counterpart keeps its own difference,
         though a scanner would show none there either: else what marks an infarct would count for both sides alike,
         and half of what it adds would stand at the healthy one.
+
+        Returns
+        -------
+        slices : (N, channels, rows, columns)
+            Coalitions that differ by regions elsewhere have a slice in common.
+        place : int64 (n, S)
+            Which of them each coalition's are.
         """
-        present = torch.from_numpy(np.append(mask, True)).to(self.own.device)
-        absent = ~present[self.place]
-        made = torch.where(absent[:, None], self.mirrored, self.own)
-        made[:, list(MIRRORED)] *= ~absent[:, None]
-        return made
+        players = len(self.players)
+        holds = torch.stack([torch.isin(torch.arange(players), entry) for entry in self.place.cpu()])  # (S, players)
+        absent = ~torch.from_numpy(masks)[:, None, :] & holds  # (n, S, players)
+        number = torch.arange(len(holds)).expand(len(masks), -1).unsqueeze(2)  # (n, S, 1)
+        told = torch.cat([number, absent.long()], dim=2).flatten(0, 1)
+        distinct, place = torch.unique(told, dim=0, return_inverse=True)
+        distinct = distinct.to(self.own.device)
+        index, missing = distinct[:, 0], functional.pad(distinct[:, 1:], (0, 1)).bool()
+        where = self.place[index]  # (N, rows, columns)
+        mirrored = torch.gather(missing, 1, where.flatten(1)).reshape(where.shape).unsqueeze(1)
+        made = torch.where(mirrored, self.mirrored[index], self.own[index])
+        made[:, list(MIRRORED)] *= ~mirrored
+        return made, place.reshape(len(masks), -1).to(self.own.device)
 
 
 class _Remembered:

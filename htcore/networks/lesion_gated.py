@@ -13,6 +13,7 @@ from torch.nn import functional
 from htcore.channels import BRAIN, CHANNELS
 from htcore.errors import UsageError
 from htcore.networks.blocks import ResidualBlock
+from htcore.networks.layout import Layout, SharedSlices, WholeScans
 
 POOLS = ("lesion mean", "lesion mean x log volume", "attended slices")
 _HAZE = 0.05  # weight of brain outside the lesion where slices are attended: signs away from the infarct stay visible
@@ -109,12 +110,11 @@ class SliceMixing(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(2, channels, 1, 1))
 
-    def forward(self, x: Tensor, slices: int) -> Tensor:
-        """(B·S, C, H, W) → the same shape."""
-        volume = x.reshape(-1, slices, *x.shape[1:])  # (B, S, C, H, W)
-        padded = functional.pad(volume, (0, 0, 0, 0, 0, 0, 1, 1))  # (B, S + 2, C, H, W)
-        mixed = volume + self.weight[0] * padded[:, :-2] + self.weight[1] * padded[:, 2:]
-        return mixed.flatten(0, 1)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """(N, C, H, W) → one for each slice that the layout tells apart, (M, C, H, W)."""
+        below, own, above = layout.around(x)
+        mixed: Tensor = own + self.weight[0] * below + self.weight[1] * above
+        return mixed.flatten(0, -4)
 
 
 class GatedAttention(nn.Module):
@@ -172,31 +172,64 @@ class LesionGatedResNet(nn.Module):
 
         ``hold_pooling`` lets no gradient through the pooling weights: what class activation maps need.
         """
-        features = self.encode(channels)  # (B, S, H/2, W/2, C)
+        features = self.encode(channels.flatten(0, 1), WholeScans(channels.shape[1]))  # (B·S, H/2, W/2, C)
+        features = features.reshape(*channels.shape[:2], *features.shape[1:])  # (B, S, H/2, W/2, C)
         lesion = self.lesion(features).squeeze(-1)  # (B, S, H/2, W/2)
         brain = functional.avg_pool2d(channels[:, :, BRAIN], 2)  # (B, S, H/2, W/2)
         pools = self.pooling(features, lesion, brain)  # (B, K, S, H/2, W/2)
         upsampled = functional.interpolate(lesion, scale_factor=2.0, mode="bilinear", align_corners=False)
         return self.classify(features, pools.detach() if hold_pooling else pools, upsampled)
 
-    def encode(self, channels: Tensor) -> Tensor:
-        """(B, S, channels, H, W) → features (B, S, H/2, W/2, feature_width)."""
-        slices = channels.shape[1]
-        x = channels.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (B·S, channels, H, W)
-        fine = self.fine_mixing(self.fine(self.stem(x)), slices)  # (B·S, 16, H/2, W/2)
-        coarse = self.coarse_mixing(self.coarse(fine), slices)  # (B·S, 32, H/4, W/4)
-        context = self.context_mixing(self.context(coarse), slices)  # (B·S, 64, H/4, W/4)
-        raised = functional.interpolate(self.from_context(context), scale_factor=2.0, mode="nearest")
-        refined: Tensor = self.refine(functional.relu(raised + self.from_fine(fine)))  # (B·S, C, H/2, W/2)
-        return refined.permute(0, 2, 3, 1).reshape(-1, slices, *refined.shape[2:], refined.shape[1])
+    def shared_logit(self, slices: Tensor, place: Tensor) -> Tensor:
+        """The logits of many scans that have slices in common, each computed once; in evaluation mode.
+
+        Parameters
+        ----------
+        slices : (N, channels, H, W)
+            The distinct ones.
+        place : int64 (B, S)
+            Which of them each scan's slices are.
+
+        Returns
+        -------
+        (B,)
+            As of ``forward`` for ``slices[place]``, up to rounding.
+        """
+        layout = SharedSlices(place)
+        brain_of = layout.keep(functional.avg_pool2d(slices[:, BRAIN], 2))
+        features = self.encode(slices, layout)  # (M, H/2, W/2, C)
+        brain, place = brain_of(), layout.place  # (M, H/2, W/2), (B, S)
+        gate, in_slice = _gates(self.lesion(features).squeeze(-1), brain)
+        voxels = features.flatten(1, 2)  # (M, V, C)
+        amount, gated = gate.sum(dim=(1, 2)), (gate.flatten(1).unsqueeze(1) @ voxels).squeeze(1)  # (M,), (M, C)
+        slice_features = (in_slice.flatten(1).unsqueeze(1) @ voxels).squeeze(1)  # (M, C)
+        total = amount[place].sum(dim=1, keepdim=True)  # (B, 1)
+        mean = gated[place].sum(dim=1) / (total + 1.0)  # (B, C)
+        attention = self.attention(slice_features[place], brain.sum(dim=(1, 2))[place] > 1.0)  # (B, S)
+        attended = (attention.unsqueeze(2) * slice_features[place]).sum(dim=1)  # (B, C)
+        pooled = torch.cat([mean, mean * torch.log1p(total) / 3.0, attended], dim=1)
+        logit: Tensor = self.classifier(pooled).squeeze(-1)
+        return logit
+
+    def encode(self, slices: Tensor, layout: Layout) -> Tensor:
+        """(N, channels, H, W) → features of each slice that the layout tells apart, (M, H/2, W/2, feature_width)."""
+        x = slices.contiguous(memory_format=torch.channels_last)
+        fine = self.fine_mixing(layout.run(lambda part: self.fine(self.stem(part)), x), layout)  # (·, 16, H/2, W/2)
+        beside = layout.keep(self.from_fine(fine))
+        coarse = self.coarse_mixing(layout.run(self.coarse, fine), layout)  # (·, 32, H/4, W/4)
+        context = self.context_mixing(layout.run(self.context, coarse), layout)  # (M, 64, H/4, W/4)
+        return layout.run(self._refined, self.from_context(context), beside())
+
+    def _refined(self, context: Tensor, fine: Tensor) -> Tensor:
+        raised = functional.interpolate(context, scale_factor=2.0, mode="nearest")
+        refined: Tensor = self.refine(functional.relu(raised + fine))  # (M, C, H/2, W/2)
+        return refined.permute(0, 2, 3, 1)
 
     def pooling(self, features: Tensor, lesion: Tensor, brain: Tensor) -> Tensor:
         """The weight of each voxel in each of ``POOLS``; (B, K, S, H/2, W/2)."""
-        gate = torch.sigmoid(lesion) * brain  # (B, S, H/2, W/2)
+        gate, in_slice = _gates(lesion, brain)  # (B, S, H/2, W/2)
         total = gate.sum(dim=(1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
         mean = gate / (total + 1.0)  # adding one voxel: no lesion, no weight
-        in_slice = gate + _HAZE * brain
-        in_slice = in_slice / (in_slice.sum(dim=(2, 3), keepdim=True) + 1e-3)
         slice_features = (in_slice.flatten(2).unsqueeze(2) @ features.flatten(2, 3)).squeeze(2)  # (B, S, C)
         attention = self.attention(slice_features, brain.sum(dim=(2, 3)) > 1.0)  # (B, S)
         attended = attention[:, :, None, None] * in_slice
@@ -216,6 +249,13 @@ class LesionGatedResNet(nn.Module):
         factors = self.factors(pooled.flatten(1)) if self.factors is not None else None
         bias = self.classifier.bias.squeeze()
         return NetworkOutput(logit, lesion_logits, contributions, bias, factors, pooled.flatten(1))
+
+
+def _gates(lesion: Tensor, brain: Tensor) -> tuple[Tensor, Tensor]:
+    """How much each voxel counts as infarct, and its weight within its slice; (…, H/2, W/2) each."""
+    gate = torch.sigmoid(lesion) * brain
+    in_slice = gate + _HAZE * brain
+    return gate, in_slice / (in_slice.sum(dim=(-2, -1), keepdim=True) + 1e-3)
 
 
 def widened(weights: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:

@@ -24,7 +24,14 @@ CALIBRATION = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 10, 10)
 TISSUE, DIFFERENCE, BRAIN = 0, 4, 5
 
 
-class Weighed(nn.Module):
+class WholeScans(nn.Module):
+    """A network that does not share slices: what `MirrorGame` asks of it, from whole scans."""
+
+    def shared_logit(self, slices: Tensor, place: Tensor) -> Tensor:
+        return self(slices[place]).logit
+
+
+class Weighed(WholeScans):
     """A network whose logit is a weighted sum of two channels: its Shapley values can be written down."""
 
     def __init__(self, tissue: float, difference: float = 0.0) -> None:
@@ -36,7 +43,7 @@ class Weighed(nn.Module):
         return SimpleNamespace(logit=sums @ self.weight.double())
 
 
-class Darkest(nn.Module):
+class Darkest(WholeScans):
     """A network that sees the amount of dark tissue, saturating: regions interact."""
 
     def __init__(self) -> None:
@@ -65,6 +72,11 @@ def where(side: str, region: str) -> np.ndarray:
     found = region_labels(ellipsoid(), grid()) == REGIONS.index(region)
     found[..., slice(None, 20) if side == "left" else slice(20, None)] = False  # columns run to the patient's left
     return found
+
+
+def scan_of(game: MirrorGame, coalition: np.ndarray) -> Tensor:
+    slices, place = game.scans(coalition[None])
+    return slices[place[0]]
 
 
 def by_name(regions: tuple[RegionContribution, ...]) -> dict[tuple[str, str], RegionContribution]:
@@ -142,7 +154,7 @@ class TestMirrorGame:
     def test_the_counterpart_keeps_its_difference(self) -> None:
         scan = head(left_M5=0.2)
         game = MirrorGame.of((Weighed(1.0),), scan, region_labels(scan.brain, scan.grid), "left")
-        made = game.scan(np.array([REGIONS[index] != "M5" for index in game.players]))
+        made = scan_of(game, np.array([REGIONS[index] != "M5" for index in game.players]))
         place, kept = where("left", "M5"), slice(None)
         assert made.shape[0] == SHAPE[0]  # the head reaches all but the margin: nothing to trim
         tissue, difference = made[kept, TISSUE].numpy(), made[kept, DIFFERENCE].numpy()
@@ -154,7 +166,7 @@ class TestMirrorGame:
         scan = head(left_M5=0.2, right_M1=0.7)
         scan.brain[12, 20, 36:] = False  # the brain itself is not even
         game = MirrorGame.of((Weighed(1.0),), scan, region_labels(scan.brain, scan.grid), "left")
-        made = game.scan(np.zeros(len(game.players), dtype=np.bool_))
+        made = scan_of(game, np.zeros(len(game.players), dtype=np.bool_))
         for channel in (TISSUE, BRAIN):
             torch.testing.assert_close(made[:, channel, :, 20:], made[:, channel, :, :20].flip(-1))
 
@@ -225,6 +237,18 @@ def test_both_sides_add_up_on_a_real_network_and_empty_slices_are_left_out_for_f
         total = sum(entry.contribution for entry in found if entry.side == side)
         assert total == pytest.approx(everyone - nobody, abs=1e-6)
         assert abs(everyone - nobody) > 1e-4  # else nothing was shown
+
+
+def test_coalitions_that_share_slices_are_worth_what_they_are_one_by_one() -> None:
+    scan, network = low_head(), real_network()
+    game = MirrorGame.of((network,), scan, region_labels(scan.brain, scan.grid), "right")
+    masks = np.random.default_rng(3).random((12, len(game.players))) < 0.7
+    slices, place = game.scans(masks)
+    assert len(slices) < 0.8 * place.numel()
+    with torch.inference_mode():
+        alone = [network(torch.cat([one[None], one[None].flip(-1)])).logit.mean().item() for one in slices[place]]
+    np.testing.assert_allclose(game.value(masks), alone, atol=1e-5)
+    assert np.ptp(alone) > 1e-3  # else nothing was shown
 
 
 def test_a_narrower_margin_would_change_the_logit(monkeypatch: pytest.MonkeyPatch) -> None:

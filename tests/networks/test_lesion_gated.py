@@ -60,6 +60,15 @@ def test_a_scan_scores_the_same_alone_and_in_company() -> None:
     torch.testing.assert_close(together.logit[1:2], alone.logit, atol=1e-5, rtol=1e-5)
 
 
+def test_shared_slices_give_the_logits_of_whole_scans() -> None:
+    net = network().eval()
+    slices = scans(1, 6)[0]
+    slices[5, 5] = 0.0  # one without brain
+    place = torch.tensor([[0, 1, 2, 3, 5], [0, 1, 2, 4, 5], [3, 1, 2, 3, 3], [0, 1, 2, 3, 5]])
+    with torch.inference_mode():
+        torch.testing.assert_close(net.shared_logit(slices, place), net(slices[place]).logit, atol=1e-5, rtol=0)
+
+
 def test_no_brain_at_all_gives_numbers() -> None:
     with torch.inference_mode():
         out = network().eval()(torch.zeros(1, 4, len(CHANNELS), 48, 40))
