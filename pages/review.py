@@ -16,9 +16,9 @@ from htcore.ui.result import draw_receipt, draw_result
 from htcore.ui.tab import remember_tab
 
 
-def as_pdf(shown: Assessment) -> bytes:
+def as_pdf(shown: Assessment, label: str) -> bytes:
     """The one-page report of today."""
-    return report.write_report(shown, date.today())
+    return report.write_report(shown, date.today(), label)
 
 
 def draw_origin() -> None:

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from htcore import services
 from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, RefusedError, StoppedError, UsageError
-from htcore.explain.shapley import MirrorGame
 from htcore.limits import limited
+from htcore.networks import LesionGatedResNet
 from htcore.settings import Settings
 from htcore.training.cohort import CohortScan
 from htcore.types import Assessment, Volume
@@ -119,22 +120,21 @@ def test_after_a_stop_the_network_does_not_run_again_and_the_study_is_freed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop, seen = threading.Event(), list[weakref.ref[Volume]]()
-    batches: list[bool] = []
-    scan = MirrorGame.scan
+    passes: list[bool] = []
+    compute = LesionGatedResNet.shared_logit
 
-    def watched(game: MirrorGame, mask: np.ndarray) -> object:
-        batches.append(stop.is_set())
-        if len(batches) == 6:
+    def watched(network: LesionGatedResNet, slices: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        passes.append(stop.is_set())
+        if len(passes) == 2:
             stop.set()
-        return scan(game, mask)
+        return compute(network, slices, place)
 
-    monkeypatch.setattr(MirrorGame, "scan", watched)
+    monkeypatch.setattr(LesionGatedResNet, "shared_logit", watched)
     with pytest.raises(StoppedError):
         services.assess(
             EXAMPLES[2].path, settings=settings, stop=stop, so_far=lambda known: seen.append(weakref.ref(known.volume))
         )
-    # Two of the second batch of four were made when the stop came: the batch is finished, no third one begins.
-    assert batches == [False] * 6 + [True] * 2
+    assert passes == [False] * 2  # the pass in which the stop came is finished, no third one begins
     gc.collect()
     assert len(seen) == 2 and seen[0]() is None
 

@@ -224,7 +224,10 @@ def _gunzip(content: bytes, found: Found, settings: Settings, packed: _Packed) -
     if len(out) > room:
         raise _too_large(settings)
     if len(out) > limit:
-        message = "A .gz file unpacks to more than the limit: give the images unpacked."
+        message = (
+            f"A .gz file unpacks to more than {settings.max_zip_ratio} times its size, as no scan does: "
+            "give the images unpacked."
+        )
         _set_aside(found, "packed file over the limit", ReadError(message, code="zip_ratio"))
         return None
     if not complete:

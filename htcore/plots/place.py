@@ -6,15 +6,23 @@ import plotly.graph_objects as go
 
 from htcore.evaluation import ValidationSet
 from htcore.plots.palette import HT, NO_HT, VERMILION, dress
-from htcore.types import SURE
+from htcore.types import SURE, Limits, as_shown
 
 _STEP = 5
 
 
-def place_among(validation: ValidationSet, probability: float, threshold: float, *, simulated: bool) -> go.Figure:
+def place_among(
+    validation: ValidationSet,
+    probability: float,
+    threshold: float,
+    *,
+    simulated: bool,
+    limits: Limits = (1 - SURE, SURE),
+) -> go.Figure:
     """Scans with HT upwards, without downwards, in steps of 5% of risk; a mark at the scan and at the threshold.
 
-    ``probability``, ``threshold`` and the validation set's risks are all at the model's own prevalence, in [0, 1].
+    ``probability``, ``threshold`` and the validation set's risks are all at the model's own prevalence, in [0, 1]. The
+    scan is drawn no further out than ``limits``.
     """
     figure = go.Figure()
     tallest = 1
@@ -37,7 +45,7 @@ def place_among(validation: ValidationSet, probability: float, threshold: float,
         )
     for at, colour, dash, text in (
         (threshold, VERMILION, "dot", "threshold"),
-        (min(SURE, max(1 - SURE, probability)), "#8a5fbf", "solid", "this scan"),
+        (as_shown(probability, limits)[0], "#8a5fbf", "solid", "this scan"),
     ):
         figure.add_vline(x=100 * at, line={"color": colour, "width": 3, "dash": dash})
         figure.add_scatter(
@@ -48,5 +56,5 @@ def place_among(validation: ValidationSet, probability: float, threshold: float,
     figure.update_layout(barmode="relative", margin={"l": 60, "r": 10, "t": 10, "b": 45})
     figure.update_xaxes(range=[0, 100])
     reach = 1.1 * tallest
-    figure.update_yaxes(range=[-reach, reach], showticklabels=False)
+    figure.update_yaxes(range=[-reach, reach], tickvals=[-tallest, 0, tallest], ticktext=[tallest, 0, tallest])
     return figure

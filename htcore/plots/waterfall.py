@@ -1,4 +1,4 @@
-"""What each region adds to the evidence, as steps that add up."""
+"""What each region, or each kind of data, adds to the evidence, as steps that add up."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ MAX_STEPS = 8
 """Beyond these, regions are drawn as one step: the rest move little."""
 
 
-def waterfall(steps: Sequence[tuple[str, float]]) -> go.Figure:
-    """Steps from the largest to the smallest, the rest as one, and their sum.
+def waterfall(steps: Sequence[tuple[str, float]], total: str | None = None) -> go.Figure:
+    """Steps from the largest to the smallest, the rest as one, and their sum where it has a meaning.
 
     Parameters
     ----------
     steps
         Name and contribution in log-odds of each region.
+    total
+        What the sum is called; without it none is drawn.
     """
     ranked = sorted(steps, key=lambda step: -abs(step[1]))
     shown = list(ranked[:MAX_STEPS])
     rest = ranked[MAX_STEPS:]
     if rest:
         shown.append((f"{len(rest)} other regions", sum(value for _, value in rest)))
-    names = [*(name for name, _ in shown), "all together"]
-    values = [value for _, value in shown]
+    names, values = [name for name, _ in shown], [value for _, value in shown]
+    measures = ["relative"] * len(values)
+    if total is not None:
+        names, values, measures = [*names, total], [*values, sum(values)], [*measures, "total"]
     figure = go.Figure(
         go.Waterfall(
             orientation="h",
             y=names,
-            x=[*values, sum(values)],
-            measure=["relative"] * len(values) + ["total"],
-            text=[f"{value:+.2f}".replace("-", "−") for value in [*values, sum(values)]],
+            x=values,
+            measure=measures,
+            text=[f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0" for value in values],
             textposition="outside",
             cliponaxis=False,
             increasing={"marker": {"color": HT}},

@@ -1,6 +1,6 @@
 """The one-page report as PDF: what was found, by which model, on which input, and what it must not be used for.
 
-No identifier can be in it: an ``Assessment`` holds none.
+No identifier can be in it but what the user typed: an ``Assessment`` holds none.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from htcore.report.pictures import KeySlice, colour_bar, key_slices, map_top
 from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate, as_shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
+    LABEL_LETTERS,
     NOT_AN_ESTIMATE,
     finding_sentence,
     interval_percent,
+    joint_sentence,
     lesion_sentence,
     percent,
     region_name,
@@ -42,7 +44,7 @@ SPARE = 1.2
 _SPELT = str.maketrans({"−": "\u2013", "≤": "<=", "≥": ">=", "→": "to", "≈": "about", "\u202f": " ", "▲": ""})
 
 
-def write_report(assessment: Assessment, made_on: date) -> bytes:
+def write_report(assessment: Assessment, made_on: date, label: str = "") -> bytes:
     """One A4 page as PDF.
 
     Parameters
@@ -51,6 +53,8 @@ def write_report(assessment: Assessment, made_on: date) -> bytes:
         A scored study; its risk is printed as it stands, at its own prevalence.
     made_on
         The date to print.
+    label
+        Whose report it is, as the user wrote it; printed letter for letter.
 
     Raises
     ------
@@ -61,10 +65,10 @@ def write_report(assessment: Assessment, made_on: date) -> bytes:
     if risk is None or model is None or evidence is None:
         raise RefusedError("This scan was not scored, so that there is nothing to report: see its quality findings.")
     pdf = _blank(made_on)
-    _head(pdf, assessment, model, made_on)
+    _head(pdf, assessment, model, made_on, label)
     _pictures(pdf, assessment, evidence)
     _words(pdf, assessment, risk, evidence)
-    _foot(pdf, assessment, model)
+    _foot(pdf, assessment, model, label)
     return bytes(pdf.output())
 
 
@@ -94,9 +98,10 @@ def printable(text: str) -> str:
     return text.translate(_SPELT).encode("cp1252", errors="replace").decode("cp1252")
 
 
-def _head(pdf: FPDF, assessment: Assessment, model: ModelIdentity, made_on: date) -> None:
+def _head(pdf: FPDF, assessment: Assessment, model: ModelIdentity, made_on: date, label: str) -> None:
     _say(pdf, "Risk of hemorrhagic transformation", size=17, bold=True)
-    _say(pdf, f"From a plain head CT. Report made on {made_on:%d %B %Y}.", colour=_GREY)
+    whose = f" For: {label[:LABEL_LETTERS]}" if label else ""
+    _say(pdf, f"From a plain head CT. Report made on {made_on:%d %B %Y}.{whose}", colour=_GREY)
     pdf.ln(1)
     notice = notice_for(simulated=model.simulated, training_data=model.training_data)
     _say(pdf, f"{notice}. Not a medical device.", size=11, bold=True, colour=_RED)
@@ -173,6 +178,9 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
     pdf.ln(2)
     _say(pdf, risk_sentence(risk, simulated=model is not None and model.simulated))
     _say(pdf, f"Interval: {risk.interval_method}.", size=7, colour=_GREY)
+    if assessment.clinical is not None:
+        pdf.ln(1)
+        _say(pdf, joint_sentence(assessment.clinical, risk))
     pdf.ln(2)
     _say(pdf, "Lesion", size=11, bold=True)
     _say(pdf, lesion_sentence(evidence.lesion))
@@ -226,17 +234,27 @@ def _findings(pdf: FPDF, assessment: Assessment) -> None:
         pdf.ln(0.8)
 
 
-def _foot(pdf: FPDF, assessment: Assessment, model: ModelIdentity) -> None:
+def _in_short(training_data: str) -> str:
+    """The last training; the model's card tells those before it."""
+    last, _, before = training_data.partition(", starting from ")
+    return f"{last[:150]}, on top of earlier training (see the model's card)" if before else last[:150]
+
+
+def _foot(pdf: FPDF, assessment: Assessment, model: ModelIdentity, label: str) -> None:
     pdf.set_xy(_MARGIN, _FOOT)
     pdf.set_draw_color(*_GREY)
     pdf.line(_MARGIN, _FOOT - 1, _PAGE_WIDTH - _MARGIN, _FOOT - 1)
     for text in (
         f"Model {model.id}, weights SHA-256 {model.weights_sha256}",
-        f"Trained on {model.training_data[:150]}",
+        f"Trained on {_in_short(model.training_data)}",
         f"Input SHA-256 {assessment.receipt.content_sha256}",
-        f"Computed on {assessment.device}. No name, number or date of the patient is on this page: note whose it is "
-        "yourself.",
+        f"Computed on {assessment.device}. "
+        + (
+            "Whose it is was typed in, not read from the scan."
+            if label
+            else "No name, number or date of the patient is on this page: note whose it is yourself."
+        ),
     ):
         _say(pdf, text, size=7, colour=_GREY)
-    notice = notice_for(simulated=model.simulated, training_data=model.training_data[:80])
+    notice = notice_for(simulated=model.simulated, training_data=_in_short(model.training_data)[:80])
     _say(pdf, f"{notice}. Not for diagnosis or treatment.", size=8, bold=True, colour=_RED)

@@ -8,19 +8,33 @@ from functools import partial
 import streamlit as st
 
 from htcore.types import Assessment
+from htcore.ui import session
+from htcore.ui.patient import joined
 from htcore.ui.risk import at_chosen_prevalence
+from htcore.ui.words import LABEL_LETTERS
 
 Make = Callable[[Assessment], bytes]
+Report = Callable[[Assessment, str], bytes]
 
 
-def draw_downloads(opened: Assessment, report: Make, prediction: Make) -> None:
-    """Draw the buttons; both files carry the risk at the prevalence that the page shows, and no identifier."""
+def draw_downloads(opened: Assessment, report: Report, prediction: Make) -> None:
+    """Draw the buttons; both files carry the risk at the prevalence that the page shows.
+
+    No identifier is in them but the words that the user wants on the report: these go with the study.
+    """
     if opened.risk is None:
         return
-    shown = at_chosen_prevalence(opened)
+    shown = at_chosen_prevalence(joined(opened))
+    whose = st.text_input(
+        "On the report (optional)",
+        key=f"report-label-{session.upload_generation()}",
+        max_chars=LABEL_LETTERS,
+        placeholder="whose it is, in your own words",
+        width=420,
+    )
     with st.container(horizontal=True, vertical_alignment="center", key="downloads"):
         for label, name, mime, make in (
-            ("Report (PDF)", "ht-risk-report.pdf", "application/pdf", report),
+            ("Report (PDF)", "ht-risk-report.pdf", "application/pdf", lambda known: report(known, whose.strip())),
             ("Prediction (JSON)", "ht-risk-prediction.json", "application/json", prediction),
         ):
             st.download_button(
@@ -33,4 +47,4 @@ def draw_downloads(opened: Assessment, report: Make, prediction: Make) -> None:
                 on_click="ignore",
                 key=f"download-{mime}",
             )
-        st.caption("Neither holds a name, a number or a date of the patient.")
+        st.caption("Neither holds a name, a number or a date of the patient, but for what you write above.")

@@ -20,6 +20,17 @@ def notice_for(*, simulated: bool, training_data: str) -> str:
     return RESEARCH_NOTICE if simulated else f"Research use only · weights trained on {training_data}"
 
 
+# Below the navigation bar wherever the page is scrolled to; badges wrap where they are too long.
+_STYLE = """<style>
+.stElementContainer:has(> .stHtml .notice) { display: none; }
+.stLayoutWrapper:has(> .st-key-notice) { position: sticky; top: 3.6rem; z-index: 99; width: fit-content; }
+.st-key-notice { backdrop-filter: blur(12px); border-radius: 0.5rem; }
+.stMarkdownBadge { white-space: normal !important; }
+</style>"""
+
+
 def banner() -> None:
-    """Draw the permanent notice at the top of a page."""
-    st.badge(RESEARCH_NOTICE, icon=":material/science:", color="orange")
+    """Draw the permanent notice; it stays in view."""
+    st.html(_STYLE)
+    with st.container(key="notice", width="content"):
+        st.badge(RESEARCH_NOTICE, icon=":material/science:", color="orange")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from htcore import services
 from htcore.errors import UsageError
-from htcore.types import Assessment, ClinicalRisk, CovariateContribution, Familiarity, Limits
+from htcore.types import Assessment, ClinicalRisk, Familiarity, Limits
 from htcore.ui import session
 from htcore.ui.charts import draw_chart
-from htcore.ui.risk import bundle_of
-from htcore.ui.words import percent, plain
+from htcore.ui.risk import at_chosen_prevalence, bundle_of
+from htcore.ui.words import COVARIATES, covariate_name, joint_sentence, percent, plain
 
-_LABELS = {
-    "age": ("Age, years", 1.0),
-    "nihss": ("NIHSS, points", 1.0),
-    "onset_to_ct_h": ("Onset to CT, hours", 0.5),
-    "glucose_mmol_l": ("Glucose, mmol/L", 0.1),
-    "atrial_fibrillation": ("Atrial fibrillation, 0 no, 1 yes", 1.0),
-}
-"""What each covariate is called, with its unit, and the step of its control."""
+if TYPE_CHECKING:
+    from htcore.bundle import Bundle
+
+_STEPS = {"age": 1.0, "nihss": 1.0, "onset_to_ct_h": 0.5, "glucose_mmol_l": 0.1}
+_YES_NO = {"yes": 1.0, "no": 0.0}
 
 
 def draw_nearest(known: Familiarity, limits: Limits, *, simulated: bool) -> None:
@@ -45,50 +44,81 @@ def draw_nearest(known: Familiarity, limits: Limits, *, simulated: bool) -> None
         )
 
 
-def draw_clinical(opened: Assessment) -> None:
-    """Draw the form of clinical data, and the joint risk once something is known."""
-    bundle = bundle_of(opened)
-    if bundle is None or bundle.clinical is None or opened.risk is None:
-        return
-    from htcore.inference.clinical import RANGES
+def joined(opened: Assessment) -> Assessment:
+    """The study with the joint risk, where clinical data were entered for it and the model takes them."""
+    bundle, known = bundle_of(opened), session.clinical()
+    if bundle is None or bundle.clinical is None or not known:
+        return opened
+    try:
+        return services.with_clinical(opened, bundle, known)
+    except UsageError:
+        return opened
 
+
+def draw_clinical(opened: Assessment, bundle: Bundle) -> None:
+    """Draw the form of clinical data, and the joint risk once something is known."""
+    if bundle.clinical is None or opened.risk is None:
+        return
+    age = opened.receipt.age_years
     with st.expander("Join it with clinical data", icon=":material/clinical_notes:"):
-        study = opened.receipt.content_sha256[:8]
-        known = {}
         for name in bundle.clinical["names"]:
-            label, step = _LABELS[name]
-            low, high = RANGES[name]
-            value = st.number_input(label, low, high, None, step, key=f"clinical-{name}-{study}", placeholder="unknown")
-            if value is not None:
-                known[name] = float(value)
+            _draw_field(name)
+        known = session.clinical()
         if not known:
-            st.caption("Nothing is entered: what is left empty counts as average. Nothing of it is kept.")
+            aged = "" if age is None else f" The files give the age as {age:.0f}: enter it if it is right."
+            st.caption(f"Nothing is entered: what is left empty counts as average.{aged} It goes with the study.")
             return
         try:
-            joint = services.with_clinical(opened, bundle, known).clinical
+            services.with_clinical(opened, bundle, known)
         except UsageError as error:
             st.error(plain(str(error)), icon=":material/error:")
             return
-        if joint is not None:
-            _draw_joint(joint, opened.risk.limits, bundle.calibration.prevalence, simulated=bundle.identity.simulated)
+        shown = at_chosen_prevalence(joined(opened))
+        if shown.clinical is None or shown.risk is None:
+            return
+        patients = "simulated patients" if bundle.identity.simulated else "patients"
+        st.write(f"{joint_sentence(shown.clinical, shown.risk)} Fitted on {patients}.")
+        _draw_parts(shown.clinical)
 
 
-def _draw_joint(joint: ClinicalRisk, own: Limits, own_prevalence: float, *, simulated: bool) -> None:
-    from htcore.inference.calibrate import shift_prevalence
+def _draw_field(name: str) -> None:
+    """One covariate; what was entered is kept with the study."""
+    label, unit = COVARIATES[name]
+    key = f"clinical-{name}-{session.upload_generation()}"
+    kept = session.clinical().get(name)
+    if not unit:
+        words = {value: word for word, value in _YES_NO.items()}
+        if key not in st.session_state:
+            st.session_state[key] = None if kept is None else words[kept]
+        st.segmented_control(label, list(_YES_NO), key=key, on_change=_keep, args=(name, key))
+        return
+    from htcore.inference.clinical import RANGES
+
+    low, high = RANGES[name]
+    step = _STEPS[name]
+    if key not in st.session_state:
+        st.session_state[key] = kept
+    st.number_input(
+        f"{label}, {unit} ({low:g} to {high:g})",
+        low,
+        high,
+        None,
+        step,
+        format="%.0f" if step == 1 else "%.1f",
+        key=key,
+        placeholder="unknown",
+        on_change=_keep,
+        args=(name, key),
+    )
+
+
+def _keep(name: str, key: str) -> None:
+    value = st.session_state[key]
+    session.enter_clinical(name, _YES_NO[value] if isinstance(value, str) else value)
+
+
+def _draw_parts(joint: ClinicalRisk) -> None:
     from htcore.plots.waterfall import waterfall
 
-    share = session.prevalence() or own_prevalence
-    values = (joint.probability, joint.base, *own)
-    risk, base, lowest, highest = (shift_prevalence(value, own_prevalence, share) for value in values)
-    patients = "simulated patients" if simulated else "patients"
-    st.write(
-        f"Image and clinical data together: **{percent(risk, (lowest, highest))}**, where an average patient with an "
-        f"average scan has {percent(base)}. Fitted on {patients}; without an interval of its own."
-    )
-    draw_chart(waterfall([(_part_name(part), part.contribution) for part in joint.parts]), "clinical")
-
-
-def _part_name(part: CovariateContribution) -> str:
-    if part.name == "image":
-        return "the scan"
-    return f"{_LABELS[part.name][0].split(',')[0].lower().replace('nihss', 'NIHSS')} {part.value:g}"
+    steps = [(covariate_name(part), part.contribution) for part in joint.parts]
+    draw_chart(waterfall(steps, "against the average"), "clinical")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
 import streamlit as st
 
 from htcore.types import Assessment
 from htcore.ui.charts import draw_chart
-from htcore.ui.risk import at_chosen_prevalence
-from htcore.ui.words import lesion_sentence, mirror_sentence, region_name
+from htcore.ui.risk import at_chosen_prevalence, bundle_of
+from htcore.ui.words import lesion_sentence, mirror_sentence, percent, region_name
+
+if TYPE_CHECKING:
+    from htcore.bundle import Calibration
 
 _MIRRORED = 3
 
@@ -24,24 +31,42 @@ def draw_reasons(opened: Assessment) -> None:
 
     figure = waterfall([(region_name(region), region.contribution) for region in opened.evidence.regions])
     draw_chart(figure, "regions")
+    bundle = bundle_of(opened)
+    slope = 1.0 if bundle is None else bundle.calibration.slope
+    doubles = math.log(2) / slope
     st.caption(
-        "Evidence for bleeding in log-odds: +0.7 doubles the odds, −0.7 halves them. Left and right are the patient's."
+        "What each region's difference from its mirror image adds to the network's log-odds, on average over which of "
+        f"the others take part: +{doubles:.1f} doubles the odds of bleeding, −{doubles:.1f} halves them. What both "
+        "sides share is not in it, so the bars do not add up to the risk. Left and right are the patient's; M1 to M6 "
+        "are the cortical fields of the middle cerebral artery (ASPECTS)."
     )
-    for sentence in mirror_sentences(opened):
+    if bundle is None:
+        return
+    for sentence in mirror_sentences(opened, bundle.calibration):
         st.write(sentence)
 
 
-def mirror_sentences(opened: Assessment) -> list[str]:
-    """For the three regions that say most: the risk did each look like its mirror image, at the shown prevalence."""
+def mirror_sentences(opened: Assessment, calibration: Calibration) -> list[str]:
+    """The risk did a whole side look like the other, and did each of the three regions that say most, where it shows.
+
+    All at the shown prevalence.
+    """
     from htcore.inference.calibrate import shift_prevalence
 
     shown = at_chosen_prevalence(opened)
     if opened.risk is None or opened.evidence is None or shown.risk is None:
         return []
-    before, after = opened.risk.prevalence, shown.risk.prevalence
-    ranked = sorted(opened.evidence.regions, key=lambda region: -abs(region.contribution))
+    before, risk = opened.risk.prevalence, shown.risk
+    regions = opened.evidence.regions
+    mirrored: list[tuple[str, float]] = []
+    for side in ("left", "right"):
+        whole = sum(region.contribution for region in regions if region.side == side)
+        mirrored.append((f"whole {side} side", float(calibration.probability(np.array(risk.logit - whole)))))
+    for region in sorted(regions, key=lambda region: -abs(region.contribution))[:_MIRRORED]:
+        if region.probability_if_mirrored is not None:
+            mirrored.append((region_name(region), region.probability_if_mirrored))
+    at_prevalence = [(what, shift_prevalence(value, before, risk.prevalence)) for what, value in mirrored]
+    now = percent(risk.probability, risk.limits)
     return [
-        mirror_sentence(region, shown.risk, shift_prevalence(region.probability_if_mirrored, before, after))
-        for region in ranked[:_MIRRORED]
-        if region.probability_if_mirrored is not None
-    ]
+        mirror_sentence(what, risk, value) for what, value in at_prevalence if percent(value, risk.limits) != now
+    ] or ["No part of the brain changes the risk by a per cent that can be told when it takes its mirror image's look."]

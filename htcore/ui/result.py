@@ -14,12 +14,24 @@ from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peer
 from htcore.ui.viewer import draw_viewer
 from htcore.ui.words import finding_sentence, plain
 
+# One below the other on a tablet that is held upright; Streamlit itself does so on a phone only.
+_STYLE = """<style>
+@media (max-width: 900px) {
+  .st-key-result > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  .st-key-result > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
+    min-width: 100%;
+  }
+}
+</style>"""
+
 _ICONS = {"info": ":material/info:", "warn": ":material/warning:", "refuse": ":material/block:"}
 
 
 def draw_result(opened: Assessment | None) -> None:
     """Draw everything known about the open study; more is drawn in the same places while more becomes known."""
-    slices, reading = st.columns([3, 2], gap="large")
+    st.html(_STYLE)
+    with st.container(key="result"):
+        slices, reading = st.columns([3, 2], gap="large")
     under_way = session.job() is not None
     with slices:
         served = session.served_study()
@@ -46,7 +58,7 @@ def draw_result(opened: Assessment | None) -> None:
             draw_peers(shown.risk, bundle)
             if opened.familiarity is not None:
                 draw_nearest(opened.familiarity, opened.risk.limits, simulated=bundle.identity.simulated)
-            draw_clinical(opened)
+            draw_clinical(opened, bundle)
         if shown.risk is not None and shown.model is not None:
             draw_source(shown, shown.risk, shown.model)
 
@@ -85,10 +97,12 @@ def _draw_receipt(opened: Assessment) -> None:
         st.write("Quality: nothing to remark.")
     slices, rows, columns = volume.shape
     rows_mm, columns_mm = volume.pixel_spacing_mm
+    thin, thick = float(volume.thickness_mm.min()), float(volume.thickness_mm.max())
+    thickness = f"{thin:.1f}" if f"{thin:.1f}" == f"{thick:.1f}" else f"{thin:.1f} to {thick:.1f}"
     st.write(
-        f"{receipt.n_files} files read as {receipt.source_kind.upper()}; {slices} slices of {columns} × {rows} pixels, "
-        f"{columns_mm:.2f} × {rows_mm:.2f} mm, {float(volume.thickness_mm.min()):.1f} to "
-        f"{float(volume.thickness_mm.max()):.1f} mm thick, tilt {volume.tilt_deg:.1f}°."
+        f"{receipt.n_files} {'file' if receipt.n_files == 1 else 'files'} given, read as "
+        f"{receipt.source_kind.upper()}; {slices} slices of {columns} × {rows} pixels, "
+        f"{columns_mm:.2f} × {rows_mm:.2f} mm, {thickness} mm thick, tilt {volume.tilt_deg:.1f}°."
     )
     _draw_series(receipt)
     for left_out in receipt.left_out:
@@ -114,6 +128,6 @@ def _draw_series(receipt: StudyReceipt) -> None:
         "kVp": None if receipt.kvp is None else f"{receipt.kvp:.0f}",
         "Age": None if receipt.age_years is None else f"{receipt.age_years:.0f} years",
         "Sex": receipt.sex,
-        "Contrast": receipt.contrast_agent,
+        "Contrast agent": receipt.contrast_agent,
     }
-    st.write(" · ".join(f"{name}: {plain(value or 'not available')}" for name, value in known.items()))
+    st.write(" · ".join(f"{name}: {plain(value or 'not stated')}" for name, value in known.items()))

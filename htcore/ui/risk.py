@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 UNSELECTED = 0.27
 """Share with hemorrhagic transformation in an unselected cohort (doi 10.3390/jcm11051162)."""
-LOWEST_PERCENT, HIGHEST_PERCENT = 1, 90
+LOWEST_PERCENT, HIGHEST_PERCENT = 1.0, 90.0
 """Beyond these the shifted risk says more of the prevalence than of the scan."""
 
 _OWN = "my own"
@@ -42,8 +42,14 @@ def at_chosen_prevalence(opened: Assessment) -> Assessment:
     if share is None or bundle is None or opened.risk is None:
         return opened
     from htcore.inference import estimate_risk
+    from htcore.inference.calibrate import shift_prevalence
 
-    return replace(opened, risk=estimate_risk(bundle.calibration, opened.risk.logit, share))
+    joint, own = opened.clinical, bundle.calibration.prevalence
+    if joint is not None:
+        # The shift adds the same to all log-odds: the parts stay.
+        risk, base = (shift_prevalence(value, own, share) for value in (joint.probability, joint.base))
+        joint = replace(joint, probability=risk, base=base)
+    return replace(opened, risk=estimate_risk(bundle.calibration, opened.risk.logit, share), clinical=joint)
 
 
 def bundle_of(opened: Assessment) -> Bundle | None:
@@ -84,10 +90,12 @@ def draw_prevalence(bundle: Bundle) -> None:
     )
     if st.session_state["prevalence-kind"] == "own" and chosen is not None:
         st.number_input(
-            "Per cent of your patients",
+            f"Per cent of your patients, {LOWEST_PERCENT:.0f} to {HIGHEST_PERCENT:.0f}",
             LOWEST_PERCENT,
             HIGHEST_PERCENT,
-            round(100 * chosen),
+            round(100 * chosen, 1),
+            1.0,
+            format="%.1f",
             key="prevalence-percent",
             on_change=lambda: session.choose_prevalence(st.session_state["prevalence-percent"] / 100),
         )
@@ -97,7 +105,7 @@ def _take_prevalence(own: float) -> None:
     kind = st.session_state["prevalence-kind"]
     if kind == "own":
         share = session.prevalence() or own
-        percent = min(HIGHEST_PERCENT, max(LOWEST_PERCENT, round(100 * share)))
+        percent = min(HIGHEST_PERCENT, max(LOWEST_PERCENT, round(100 * share, 1)))
         session.choose_prevalence(percent / 100)
     elif kind is not None:
         session.choose_prevalence(UNSELECTED if kind == "unselected" else None)
@@ -119,11 +127,13 @@ def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     own = estimate_risk(calibration, risk.logit)
     peers = find_peers(validation, own.probability, calibration.prevalence, risk.prevalence)
     values = predictive_values(validation, calibration.threshold, risk.prevalence, np.random.default_rng(0))
-    st.write(peers_sentence(peers, simulated=simulated))
+    weighed_to = None if risk.prevalence == calibration.prevalence else risk.prevalence
+    st.write(peers_sentence(peers, simulated=simulated, weighed_to=weighed_to))
     st.write(values_sentence(values, simulated=simulated))
     if not independent:
         st.caption("The model was calibrated on these same scans: both sentences flatter it.")
-    draw_chart(place_among(validation, own.probability, calibration.threshold, simulated=simulated), "place")
+    figure = place_among(validation, own.probability, calibration.threshold, simulated=simulated, limits=own.limits)
+    draw_chart(figure, "place")
     if risk.prevalence != calibration.prevalence:
         st.caption(f"This chart is at the model's own prevalence, {calibration.prevalence:.0%}, as the scans were.")
 

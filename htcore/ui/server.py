@@ -12,6 +12,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
@@ -43,6 +44,15 @@ _HEADERS = {
 }
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a session holds beside its study: whether the result is hidden, the prevalence, the clinical data."""
+
+    covered: bool = False
+    prevalence: float | None = None
+    clinical: dict[str, float] = field(default_factory=dict)
+
+
 class ServedStudy:
     """One study that may be fetched with a token, by a page of the session that opened it.
 
@@ -61,8 +71,8 @@ class ServedStudy:
         A random name for this opening of the study: what the browser's tab keeps its place under. It opens nothing.
     claim : str
         What a reloaded tab must know to have the study back.
-    covered : bool
-        Whether the session hides the result.
+    kept : Kept
+        What else a reloaded tab has back.
     """
 
     def __init__(self, assessment: Assessment, session_id: str | None, opening: str | None = None) -> None:
@@ -71,7 +81,7 @@ class ServedStudy:
         self.token = secrets.token_urlsafe(32)
         self.opening = opening or secrets.token_urlsafe(8)
         self.claim = secrets.token_urlsafe(32)
-        self.covered = False
+        self.kept = Kept()
         self._deadline = time.monotonic() + TIME_LIMIT_S
 
     @property
@@ -116,7 +126,7 @@ def reclaim(claim: str) -> ServedStudy | None:
         if _served.pop(owned[0].token, None) is None:
             return None
     served = publish(owned[0].assessment, owned[0].opening)
-    served.covered = owned[0].covered
+    served.kept = owned[0].kept
     return served
 
 

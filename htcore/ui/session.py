@@ -14,7 +14,7 @@ from htcore import services
 from htcore.settings import Settings
 from htcore.types import Assessment
 from htcore.ui.job import Job, Source
-from htcore.ui.server import ServedStudy, publish, reclaim
+from htcore.ui.server import Kept, ServedStudy, publish, reclaim
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
@@ -30,6 +30,7 @@ _MODEL = "htcore.model"
 _COVERED = "htcore.covered"
 PREVALENCE = "htcore.prevalence"
 """Key of the share of patients who bleed that the user asked for, in (0, 1); absent: the model's own."""
+_CLINICAL = "htcore.clinical"
 _USED = "htcore.used"
 _ORIGIN = "htcore.origin"
 
@@ -107,7 +108,7 @@ def served_study() -> ServedStudy | None:
         served = publish(opened, served.opening if served else None)
         st.session_state[_SERVED] = served
     served.assessment = opened
-    served.covered = is_covered()
+    served.kept = Kept(is_covered(), prevalence(), clinical())
     served.renew()
     return served
 
@@ -124,7 +125,15 @@ def return_to(claim: str) -> None:
     if served is not None:
         st.session_state[_ASSESSMENT] = served.assessment
         st.session_state[_SERVED] = served
-        st.session_state[_COVERED] = served.covered
+        st.session_state[_COVERED] = served.kept.covered
+        st.session_state[_CLINICAL] = served.kept.clinical
+        choose_prevalence(served.kept.prevalence)
+
+
+def give_up(why: str) -> None:
+    """Begin with a sentence on what became of the tab's last study."""
+    st.session_state[_USED] = True
+    st.session_state[_PROBLEM] = why
 
 
 def open_example(example_id: str) -> None:
@@ -156,6 +165,17 @@ def choose_prevalence(share: float | None) -> None:
         st.session_state.pop(PREVALENCE, None)
     else:
         st.session_state[PREVALENCE] = share
+
+
+def clinical() -> dict[str, float]:
+    """What was entered of the open study's patient, by the names of ``htcore.inference.clinical.RANGES``."""
+    return dict(st.session_state.get(_CLINICAL, {}))
+
+
+def enter_clinical(name: str, value: float | None) -> None:
+    """Keep one of them with the open study; ``None`` for unknown."""
+    known = {key: kept for key, kept in clinical().items() if key != name}
+    st.session_state[_CLINICAL] = known if value is None else {**known, name: float(value)}
 
 
 def problem() -> str | None:
@@ -212,7 +232,7 @@ def _forget() -> None:
     if running is not None:
         running.cancel()
     # The uploaders stay: they may hold the next input by now.
-    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _JOB, _CANCELLED, _ORIGIN):
+    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _JOB, _CANCELLED, _ORIGIN, _CLINICAL):
         st.session_state.pop(key, None)
 
 

@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 _SCRIPT = """
 const KEPT = "htcore.claim";
+const BUSY = "htcore.busy";
 export default function ({ data, setTriggerValue }) {
   try {
     const kept = sessionStorage.getItem(KEPT);
+    const busy = sessionStorage.getItem(BUSY);
     if (data.claim) sessionStorage.setItem(KEPT, data.claim);
     else sessionStorage.removeItem(KEPT);
-    if (data.ask && (kept || data.greet)) setTriggerValue("claim", kept ?? "");
+    if (data.busy) sessionStorage.setItem(BUSY, "1");
+    else sessionStorage.removeItem(BUSY);
+    if (data.ask && busy) setTriggerValue("claim", BUSY);
+    else if (data.ask && (kept || data.greet)) setTriggerValue("claim", kept ?? "");
   } catch {
     // A browser that forbids storage forgets the study on a reload; nothing else depends on it.
     if (data.ask && data.greet) setTriggerValue("claim", "");
@@ -32,6 +37,9 @@ export default function ({ data, setTriggerValue }) {
 }
 """
 
+
+_BUSY = "htcore.busy"
+_RELOADED = "The page was reloaded while a scan was being scored, which ended it: give the scan again."
 
 # Nothing to see, so no room taken.
 _STYLE = "<style>.st-key-tab { position: absolute; }</style>"
@@ -44,13 +52,15 @@ def remember_tab() -> None:
     """
     served = session.served_study()
     # A reload ends the session that a study under way belongs to.
-    kept = served.claim if served is not None and session.job() is None else None
+    busy = session.job() is not None
+    kept = served.claim if served is not None and not busy else None
     st.html(_STYLE)
     with st.container(key="tab"):
         answer = _component()(
             key="tab-claim",
             data={
                 "claim": kept,
+                "busy": busy,
                 "ask": session.is_new(),
                 "greet": bool(Settings.from_environment().example),
             },
@@ -58,7 +68,9 @@ def remember_tab() -> None:
         )
     claim = answer.get("claim")
     if isinstance(claim, str) and session.is_new():
-        if claim:
+        if claim == _BUSY:
+            session.give_up(_RELOADED)
+        elif claim:
             session.return_to(claim)
         else:
             session.open_example(Settings.from_environment().example)

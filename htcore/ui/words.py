@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from htcore.types import (
     SURE,
     Assessment,
+    ClinicalRisk,
+    CovariateContribution,
     Finding,
     LesionMeasure,
     Limits,
@@ -27,6 +30,19 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 
 _PERCENT_BEYOND = {"": "", "<": "under ", ">": "over "}
 _COUNT_BEYOND = {"": "", "<": "fewer than ", ">": "more than "}
+
+LABEL_LETTERS = 60
+"""What may be written on the report of whose it is: as much as fits beside the date."""
+
+_REGIONS = {
+    "C": "caudate nucleus",
+    "L": "lentiform nucleus",
+    "IC": "internal capsule",
+    "I": "insula",
+    "ACA": "ACA territory",
+    "PCA": "PCA territory",
+}
+"""Regions whose letters of ASPECTS are no words; the others are called as they are."""
 
 NOT_AN_ESTIMATE = (
     "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate."
@@ -84,23 +100,63 @@ def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
     side = "above" if risk.probability >= risk.threshold else "below"
     among = "simulated scans" if simulated else "scans"
     return (
-        f"Of 100 {among} that score like this one, {_about(risk.probability, risk.limits)} go on to bleed "
-        f"(interval {interval}). That is {side} the threshold of {percent(risk.threshold)}; "
-        f"where {round(100 * risk.prevalence)} of 100 bleed in all."
+        f"The model's estimate: of 100 {among} like this one, {_about(risk.probability, risk.limits)} go on to bleed "
+        f"(interval {interval}). That is {side} its threshold of {percent(risk.threshold)}. "
+        f"It holds where {round(100 * risk.prevalence)} of 100 bleed in all."
     )
 
 
-def peers_sentence(peers: Peers, *, simulated: bool) -> str:
-    """How the validation scans that score like this one ended, in natural frequencies."""
+def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate) -> str:
+    """The risk from the scan and what is known of the patient, both at one prevalence.
+
+    Its interval is the scan's own, moved along with it in log-odds: that the weights of the clinical data are estimates
+    too is not in it.
+    """
+    odds = joint.probability / (1 - joint.probability) * (1 - risk.probability) / risk.probability
+    low, high = (bound * odds / (1 - bound + bound * odds) for bound in risk.interval)
+    moved = replace(risk, probability=joint.probability, interval=(low, high))
+    known = ", ".join(covariate_name(part) for part in joint.parts if part.name != "image")
+    return (
+        f"Image and clinical data together: {percent(joint.probability, risk.limits)} (interval "
+        f"{interval_percent(moved)}, the scan's own moved along; {known}). An average patient with an average scan has "
+        f"{percent(joint.base)}."
+    )
+
+
+COVARIATES = {
+    "age": ("Age", "years"),
+    "nihss": ("NIHSS", "points"),
+    "onset_to_ct_h": ("Onset to CT", "hours"),
+    "glucose_mmol_l": ("Glucose", "mmol/L"),
+    "atrial_fibrillation": ("Atrial fibrillation", ""),
+}
+"""What each covariate is called, and its unit; without one it is yes or no."""
+
+
+def covariate_name(part: CovariateContribution) -> str:
+    """A covariate with its value: "NIHSS 14 points", "atrial fibrillation"."""
+    if part.name == "image":
+        return "the scan"
+    name, unit = COVARIATES[part.name]
+    name = name if name.isupper() else name[0].lower() + name[1:]
+    return f"{name} {part.value:g} {unit}" if unit else name if part.value else f"no {name}"
+
+
+def peers_sentence(peers: Peers, *, simulated: bool, weighed_to: float | None = None) -> str:
+    """How the validation scans that score like this one ended, in natural frequencies.
+
+    ``weighed_to`` is the prevalence that their outcomes were weighed to, where it is not their own.
+    """
     scans = "simulated validation scans" if simulated else "validation scans"
     like = f"{scans} that scored like this one (risk {percent(peers.low)} to {percent(peers.high)})"
     if peers.share is None:
         return f"Only {peers.n_scans} {like}: too few to say how such scans ended."
     share = peers.share
+    weighed = "" if weighed_to is None else f", weighed as where {percent(weighed_to)} bleed"
     return (
-        f"Of 100 {like}, {_about(share.value)} went on to bleed (95% interval {_of_hundred(share.low)} to "
-        f"{_of_hundred(share.high)}; n = {peers.n_scans} scans of {peers.n_patients} patients, "
-        f"{peers.n_events} with HT)."
+        f"What was observed: of 100 {like}, {_about(share.value)} went on to bleed (95% interval "
+        f"{_of_hundred(share.low)} to {_of_hundred(share.high)}; n = {peers.n_scans} scans of {peers.n_patients} "
+        f"patients, {peers.n_events} with HT{weighed})."
     )
 
 
@@ -129,14 +185,14 @@ def finding_sentence(finding: Finding, volume: Volume) -> str:
 
 def region_name(region: RegionContribution) -> str:
     """A region as a neurologist calls it: "left insula", "left M5", "brainstem"."""
-    name = region.name.replace("_", " ")
+    name = _REGIONS.get(region.name, region.name)
     return name if region.side == "midline" else f"{region.side} {name}"
 
 
-def mirror_sentence(region: RegionContribution, risk: RiskEstimate, mirrored: float) -> str:
-    """What the risk would be did the region look like its mirror image; both at one prevalence."""
+def mirror_sentence(what: str, risk: RiskEstimate, mirrored: float) -> str:
+    """What the risk would be did ``what`` look like its mirror image; both at one prevalence."""
     before, after = (percent(value, risk.limits) for value in (risk.probability, mirrored))
-    return f"If the {region_name(region)} looked like its mirror image: {before} → {after}."
+    return f"If the {what} looked like its mirror image: {before} → {after}."
 
 
 def lesion_sentence(lesion: LesionMeasure) -> str:
@@ -144,7 +200,8 @@ def lesion_sentence(lesion: LesionMeasure) -> str:
     if lesion.side is None or lesion.volume_ml <= 0:
         return "The model sees no acute infarct above its cut-off."
     where = "across the midline" if lesion.side == "midline" else f"on the patient's {lesion.side}"
-    return f"The model sees {lesion.volume_ml:.0f} mL of acute infarct, {where}."
+    size = f"{lesion.volume_ml:.0f} mL" if lesion.volume_ml >= 1 else "less than 1 mL"
+    return f"The model sees {size} of acute infarct, {where}."
 
 
 def timing_sentence(assessment: Assessment) -> str:

@@ -21,6 +21,7 @@ from htcore.types import Assessment, Familiarity, ModelIdentity, NearCase, Regio
 from htcore.ui import intake, session
 from htcore.ui.job import Job
 from htcore.ui.notice import RESEARCH_NOTICE
+from htcore.ui.patient import joined
 from tests.ui.opened import refused, scored
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "review.py")
@@ -255,7 +256,8 @@ def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
     assert not page.exception
     shown = texts(page)
     # 20 of 60 like scans bled; at the threshold of 0.6, 20 of 40 that bled are called and 40 of 60 others are not.
-    assert "Of 100 simulated validation scans that scored like this one" in shown
+    assert "What was observed: of 100 simulated validation scans that scored like this one" in shown
+    assert "weighed" not in shown
     assert "about 33 went on to bleed" in shown and "n = 60 scans of 60 patients, 20 with HT" in shown
     assert "Where 49% bleed" in shown and "sensitivity 50% (" in shown and "specificity 67% (" in shown
     page.get("button_group")[0].set_value("unselected").run()
@@ -264,7 +266,11 @@ def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
     shown = texts(page)
     assert "Where 27% bleed" in shown and "where 27 of 100 bleed in all" in shown
     # Odds times (0.27 / 0.73) / (0.49 / 0.51) = 0.385: the threshold's 1.5 become 0.577, the like scans' 0.5 0.192.
-    assert "the threshold of 37%" in shown and "about 16 went on to bleed" in shown
+    assert (
+        "its threshold of 37%" in shown
+        and "weighed as where 27% bleed" in shown
+        and "about 16 went on to bleed" in shown
+    )
     page.get("button_group")[0].set_value("own").run()
     page.number_input[0].set_value(90).run()
     assert page.session_state[session.PREVALENCE] == 0.9
@@ -301,6 +307,8 @@ def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(
     assert not page.exception
     assert "If the left insula looked like its mirror image: 62% → 38%." in texts(page)
     assert "If the brainstem looked" in texts(page)
+    # The left's 0.8 and 0.3 taken from the logit of −0.1, calibrated: expit(1.2 · −1.2 − 0.1).
+    assert "If the whole left side looked like its mirror image: 62% → 18%." in texts(page)
     assert "left M5 looked" not in texts(page) and "right M1 looked" not in texts(page)
     page.get("button_group")[0].set_value("unselected").run()
     # 0.38 has odds 0.613, times 0.385 is 0.236.
@@ -452,12 +460,33 @@ def test_clinical_data_join_the_image(page: AppTest, monkeypatch: pytest.MonkeyP
     with_bundle(monkeypatch, model.to_json())
     upload(page)
     assert not page.exception and "Nothing is entered" in texts(page)
-    entry = next(box for box in page.number_input if box.label == "NIHSS, points")
+    entry = next(box for box in page.number_input if box.label.startswith("NIHSS, points"))
     entry.set_value(20.0)
     page.run()
     # Twice the standard deviation above the mean, and an average scan: expit(2).
     assert not page.exception
-    assert "Image and clinical data together: **88%**, where an average patient" in texts(page)
+    # Its odds are 7.39, the scan's 1.63 (62%): 48% becomes 81%, 74% becomes 93%.
+    shown = texts(page)
+    assert "Image and clinical data together: 88% (interval 81% to 93%" in shown and "NIHSS 20 points" in shown
+    assert page.session_state["htcore.clinical"] == {"nihss": 20.0}
+    # At another prevalence it moves as the risk does: odds of 7.39 times 0.385, beyond what 20 patients support.
+    page.get("button_group")[0].set_value("unselected").run()
+    assert "over 70%" in texts(page) and "An average patient with an average scan has 28%" in texts(page)
+    # It goes with the study.
+    page.file_uploader[0].set_value([UPLOAD])
+    finished(page.run())
+    assert "htcore.clinical" not in page.session_state and "Nothing is entered" in texts(page)
+
+
+def test_what_is_taken_along_holds_the_joint_risk(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    logit = scored().risk.logit  # type: ignore[union-attr]
+    model = ClinicalModel(("nihss",), (10.0,), (5.0,), (1.0,), 2.0, logit, 0.0, 100, 40)
+    with_bundle(monkeypatch, model.to_json())
+    monkeypatch.setattr(session, "clinical", lambda: {"nihss": 20.0})
+    found = joined(scored()).clinical
+    assert found is not None and found.probability == pytest.approx(expit(2.0))
+    monkeypatch.setattr(session, "clinical", lambda: {"nihss": 99.0})
+    assert joined(scored()).clinical is None
 
 
 def test_without_a_joint_model_there_is_no_form(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from htcore.plots import gauge
-from htcore.types import RegionContribution, RiskEstimate
+from htcore.types import RiskEstimate
 from htcore.ui.words import interval_percent, mirror_sentence, percent, risk_sentence
 
 
@@ -25,7 +25,7 @@ def test_no_risk_is_shown_as_none_or_certain(
     assert min(figure.data[0].gauge.steps[0].range) >= 0 and max(figure.data[0].gauge.steps[0].range) <= 100
     assert figure.data[0].number.prefix == prefix and 1 <= figure.data[0].value <= 99
     sentence = risk_sentence(risk, simulated=True)
-    assert words in sentence and " 100 go" not in sentence and " 0 go" not in sentence
+    assert words in sentence and "100 go" not in sentence and " 0 go" not in sentence
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,4 @@ def test_page_report_and_command_use_the_same_words() -> None:
     risk = RiskEstimate(0.998, (0.97, 0.9999), "", 0.5, 0.5, 0.0, (0.05, 0.95))
     assert percent(risk.probability, risk.limits) == interval_percent(risk) == "over 95%"
     assert interval_percent(replace(risk, interval=(0.4, 0.97))) == "40% to over 95%"
-    region = RegionContribution("insula", "left", 0.8, 0.38)
-    assert mirror_sentence(region, risk, 0.38).endswith("over 95% → 38%.")
+    assert mirror_sentence("left insula", risk, 0.38).endswith("over 95% → 38%.")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from htcore.ui import server
-from htcore.ui.server import MAP_STEP, ServedStudy, part_bytes, publish, reclaim
+from htcore.ui.server import MAP_STEP, Kept, ServedStudy, part_bytes, publish, reclaim
 from tests.ui.client import Client
 from tests.ui.opened import refused, scored
 
@@ -114,11 +114,12 @@ class TestReload:
         monkeypatch.setattr(server, "LEAVE_S", 0.2)
 
     def test_gets_its_study_back_once(self, client: Client, connected: set[str]) -> None:
-        study = served(covered=True)
+        kept = Kept(True, 0.27, {"nihss": 14.0})
+        study = served(kept=kept)
         connected.symmetric_difference_update({"session-1", "session-2"})
         back = reclaim(study.claim)
         assert back is not None
-        assert (back.assessment, back.opening, back.covered) == (study.assessment, study.opening, True)
+        assert (back.assessment, back.opening, back.kept) == (study.assessment, study.opening, kept)
         assert (back.session_id, back.claim != study.claim, back.token != study.token) == ("session-2", True, True)
         assert client.get(f"{back.url}/volume").status_code == 200
         assert client.get(f"{study.url}/volume").status_code == 403

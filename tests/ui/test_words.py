@@ -1,9 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from htcore.types import Finding, LesionMeasure, RiskEstimate
-from htcore.ui.words import finding_sentence, lesion_sentence, percent, plain, risk_sentence, timing_sentence
+from htcore.types import ClinicalRisk, CovariateContribution, Finding, LesionMeasure, RegionContribution, RiskEstimate
+from htcore.ui.words import (
+    covariate_name,
+    finding_sentence,
+    joint_sentence,
+    lesion_sentence,
+    percent,
+    plain,
+    region_name,
+    risk_sentence,
+    timing_sentence,
+)
 from tests.ui.opened import refused, scored
 
 
@@ -20,15 +32,15 @@ def test_percent_never_claims_certainty(probability: float, text: str) -> None:
 
 def test_risk_sentence_counts_scans_and_says_simulated() -> None:
     sentence = risk_sentence(estimate(0.62), simulated=True)
-    assert "Of 100 simulated scans" in sentence
+    assert "of 100 simulated scans like this one" in sentence
     assert "about 62 go on to bleed (interval 48 to 74)" in sentence
-    assert "above the threshold of 50%" in sentence
+    assert "above its threshold of 50%" in sentence
     assert "where 49 of 100 bleed in all" in sentence
 
 
 def test_risk_sentence_below_the_threshold_on_real_scans() -> None:
     sentence = risk_sentence(estimate(0.3), simulated=False)
-    assert "below the threshold" in sentence
+    assert "below its threshold" in sentence
     assert "simulated" not in sentence
 
 
@@ -36,7 +48,28 @@ def test_lesion_sentence() -> None:
     assert lesion_sentence(LesionMeasure(42.4, "left", None)) == (
         "The model sees 42 mL of acute infarct, on the patient's left."
     )
+    assert "less than 1 mL of acute infarct" in lesion_sentence(LesionMeasure(0.3, "right", None))
     assert "no acute infarct" in lesion_sentence(LesionMeasure(0.0, None, None))
+
+
+def test_the_joint_risk_has_the_scans_interval_moved_along_and_names_what_is_known() -> None:
+    # The scan has odds of 1, the joint risk of 3: 0.25 (odds 1/3) becomes 0.5, 0.75 (odds 3) becomes 0.9.
+    risk = replace(estimate(0.5), interval=(0.25, 0.75))
+    parts = (
+        CovariateContribution("image", 0.0, 0.0),
+        CovariateContribution("nihss", 14.0, 0.7),
+        CovariateContribution("atrial_fibrillation", 1.0, 0.4),
+        CovariateContribution("glucose_mmol_l", 6.5, 0.0),
+    )
+    sentence = joint_sentence(ClinicalRisk(0.75, 0.4, parts), risk)
+    assert "75% (interval 50% to 90%" in sentence and "has 40%" in sentence
+    assert "NIHSS 14 points, atrial fibrillation, glucose 6.5 mmol/L" in sentence
+    assert covariate_name(CovariateContribution("atrial_fibrillation", 0.0, -0.1)) == "no atrial fibrillation"
+
+
+def test_regions_have_the_names_of_a_report() -> None:
+    named = [region_name(RegionContribution(name, "left", 0.1, None)) for name in ("I", "IC", "M5", "PCA")]
+    assert named == ["left insula", "left internal capsule", "left M5", "left PCA territory"]
 
 
 def test_timing_is_left_out_where_unknown() -> None:
