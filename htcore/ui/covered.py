@@ -8,8 +8,8 @@ from htcore.ui import session
 from htcore.ui.progress import draw_progress
 from htcore.ui.viewer import draw_viewer
 
-# Beside the notice at the top, where it costs the slices no height.
-_STYLE = "<style>.st-key-switch { margin-top: -2.9rem; }</style>"
+# Close below the navigation bar, where it costs the slices little height.
+_STYLE = "<style>.st-key-switch { margin-top: -0.3rem; }</style>"
 
 
 def draw_switch() -> None:

@@ -20,11 +20,13 @@ def notice_for(*, simulated: bool, training_data: str) -> str:
     return RESEARCH_NOTICE if simulated else f"Research use only · weights trained on {training_data}"
 
 
-# Below the navigation bar wherever the page is scrolled to; badges wrap where they are too long.
+# In the navigation bar, wherever the page is scrolled to; badges wrap where they are too long.
 _STYLE = """<style>
-.stElementContainer:has(> .stHtml .notice) { display: none; }
-.stLayoutWrapper:has(> .st-key-notice) { position: sticky; top: 3.6rem; z-index: 99; width: fit-content; }
-.st-key-notice { backdrop-filter: blur(12px); border-radius: 0.5rem; }
+@media (min-width: 720px) {
+  [data-testid="stLayoutWrapper"]:has(> .st-key-notice) {
+    position: fixed; top: 1.05rem; right: 4.5rem; z-index: 999991; width: fit-content;
+  }
+}
 .stMarkdownBadge { white-space: normal !important; }
 </style>"""
 

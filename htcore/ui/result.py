@@ -14,13 +14,14 @@ from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peer
 from htcore.ui.viewer import draw_viewer
 from htcore.ui.words import finding_sentence, plain
 
-# One below the other on a tablet that is held upright; Streamlit itself does so on a phone only.
+# One below the other on a tablet that is held upright, the risk first; Streamlit itself does so on a phone only.
 _STYLE = """<style>
 @media (max-width: 900px) {
   .st-key-result > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   .st-key-result > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
     min-width: 100%;
   }
+  .st-key-result [data-testid="stColumn"]:last-child { order: -1; }
 }
 </style>"""
 
