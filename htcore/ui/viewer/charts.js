@@ -9,7 +9,8 @@ const [BAR_MIDDLE, BAR_REACH] = [28, 25];
 
 export function drawScale(canvas, height, kind, top) {
   const context = canvas.getContext("2d");
-  const [y0, y1] = [44, height - 14];
+  const title = scaleTitle(kind);
+  const [y0, y1] = [16 + 14 * title.length, height - 14];
   context.clearRect(0, 0, SCALE_WIDTH, height);
   for (let y = y0; y <= y1; y += 1) {
     const share = (y1 - y) / (y1 - y0);
@@ -23,7 +24,7 @@ export function drawScale(canvas, height, kind, top) {
   context.font = "11px sans-serif";
   context.textAlign = "left";
   context.textBaseline = "middle";
-  scaleTitle(kind).forEach((line, i) => context.fillText(line, 0, 10 + 14 * i));
+  title.forEach((line, i) => context.fillText(line, 0, 10 + 14 * i));
   for (const [share, text] of scaleLabels(kind, top)) context.fillText(text, 21, y1 - share * (y1 - y0));
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from htcore.types import Assessment, Evidence, FloatArray, Volume
+from htcore.types import EVIDENCE_TOP, Assessment, Evidence, FloatArray, Volume
 from htcore.ui.server import MAP_STEP
 
 # How many slices the strip marks, and from where one looks first.
@@ -51,7 +51,7 @@ def telling_slices(evidence: Evidence | None) -> tuple[int, ...]:
 def describe(assessment: Assessment) -> dict[str, Any]:
     """The description the viewer's script reads, ready for JSON.
 
-    ``scale.class`` is the largest absolute value of the class map in the whole study: both ends of its colour scale.
+    ``scale.class`` is where the colour scale of the evidence map ends to both sides, the same for every study.
     """
     volume, evidence = assessment.volume, assessment.evidence
     slices, rows, columns = volume.shape
@@ -65,7 +65,7 @@ def describe(assessment: Assessment) -> dict[str, Any]:
         "telling": list(telling),
         "start": telling[0] if telling else _first_look(assessment),
         "map_step": MAP_STEP,
-        "scale": None if evidence is None else {"class": float(np.abs(evidence.class_map).max())},
+        "scale": None if evidence is None else {"class": EVIDENCE_TOP},
     }
 
 

@@ -159,12 +159,12 @@ export class Viewer {
     context.clip();
     this.painter.drawSlice(context, place, this.volume, this.view);
     const map = withOverlay ? this.maps[this.view.overlay] : null;
-    if (map) this.painter.drawOverlay(context, place, map, this.top() || 1, this.view);
+    if (map) this.painter.drawOverlay(context, place, map, this.top(), this.view);
     drawMarks(context, pane, place, this.study.slices[this.view.index].marks);
     context.restore();
   }
 
-  // The one top of a map's scale in the whole study.
+  // Where a map's scale ends, in every study.
   top() {
     return this.view.overlay === "class" ? this.study.scale.class : 1;
   }
