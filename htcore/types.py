@@ -324,7 +324,7 @@ class Evidence:
         Probability of acute infarct, 0–1.
     slices : contributions of the original slices; with ``bias`` they add up to the logit.
     regions : those of a side add up to the logit less that of a head whose side looks like the other one.
-    sides_disagree : the class map's evidence and the lesion lie on different sides of the head.
+    sides_disagree : the map's evidence and the lesion lie on different sides of the head.
     """
 
     grid: CanonicalGrid

@@ -223,7 +223,7 @@ def test_one_finger_scrubs_and_two_zoom(viewer: Page) -> None:
 def test_plain_ct_beside_the_overlay(viewer: Page) -> None:
     assert not viewer.get_by_role("button", name="Side by side").is_visible()
     viewer.keyboard.press("0")
-    viewer.get_by_role("button", name="Class map").click()
+    viewer.get_by_role("button", name="Evidence map").click()
     viewer.get_by_role("button", name="Side by side").click()
     _, _, width, height = stage(viewer)
     inner = (height * 0.1, height * 0.2, width / 2 - height * 0.2, height * 0.6)

@@ -51,9 +51,9 @@ export class Controls {
     }));
     this.overlays = OVERLAYS.map(({ id, name }) => button(name, () => acts.overlay(id)));
     this.setMapsReady(false);
-    this.opacity = element("input", "", { type: "range", min: 10, max: 100, title: "Opacity", "aria-label": "Overlay opacity" });
+    this.opacity = element("input", "", { type: "range", min: 10, max: 100, "aria-label": "Overlay opacity" });
     this.opacity.addEventListener("input", () => acts.opacity(this.opacity.value / 100));
-    this.choice = group("Overlay", "Overlay", ...this.overlays, this.opacity);
+    this.choice = group("Overlay", "Overlay", ...this.overlays, element("label", "", {}, "Opacity", this.opacity));
     const bar = element("div", "bar", {}, group("Window", ...this.windows), this.choice);
 
     this.beside = iconButton("beside", "Side by side", "plain CT beside the overlay", acts.beside);
