@@ -29,7 +29,11 @@ export function stageLabel(study, view) {
     + "change the slice; 1 to 4 the window; plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen; ? lists keys and gestures.";
 }
 
+// No scanner measures less: such values fill up what lies outside the round field that was scanned.
+const LOWEST_HU = -1024;
+
 export function pointerText(hu, overlay, value) {
+  if (hu < LOWEST_HU) return "outside the scan";
   const texts = [`${minus(hu)} HU`];
   if (overlay === "class") texts.push(`evidence ${signed(value, 4)} log-odds per mL`);
   if (overlay === "lesion") texts.push(`infarct ${value.toFixed(2)}`);

@@ -70,6 +70,8 @@ test("the stage names its window to a screen reader", () => {
 
 test("values carry their units", () => {
   assert.equal(pointerText(31, "none"), "31 HU");
+  assert.equal(pointerText(-1024, "none"), "−1024 HU");
+  for (const padding of [-1025, -1500, -3024]) assert.equal(pointerText(padding, "class", 0), "outside the scan");
   assert.equal(pointerText(31, "class", -0.0123), "31 HU · evidence −0.0123 log-odds per mL");
   assert.equal(pointerText(-5, "lesion", 0.256), "−5 HU · infarct 0.26");
   assert.deepEqual([0.5, -0.5, 0, -0.04].map((value) => signed(value, 1)), ["+0.5", "−0.5", "0.0", "0.0"]);
