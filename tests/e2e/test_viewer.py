@@ -220,6 +220,43 @@ def test_one_finger_scrubs_and_two_zoom(viewer: Page) -> None:
     assert slice_number(viewer) == here
 
 
+@pytest.mark.parametrize("width", [1280, 820, 390])
+def test_nothing_below_the_picture_moves(viewer: Page, width: int) -> None:
+    """Neither as the pointer comes, nor with another slice, zoom or overlay."""
+    viewer.set_viewport_size({"width": width, "height": 720})
+    viewer.wait_for_timeout(300)
+    seen = set()
+
+    def note() -> None:
+        box = viewer.locator(".viewer .strip").bounding_box()
+        assert box is not None
+        seen.add(box["y"] - stage(viewer)[1])
+
+    note()
+    for name in ("None", "Evidence map", "Lesion map"):
+        viewer.get_by_role("button", name=name).click()
+        viewer.get_by_role("button", name=name).hover()
+        note()
+        x, y, across, height = stage(viewer)
+        viewer.mouse.move(x + across / 2, y + height / 2)
+        assert viewer.locator(".viewer .pointer").inner_text()
+        note()
+    viewer.locator(".viewer .stage").focus()
+    for key in ("+", "End", "Home", "4"):
+        viewer.keyboard.press(key)
+        note()
+    viewer.set_viewport_size({"width": 1280, "height": 720})
+    viewer.wait_for_timeout(300)
+    assert len(seen) == 1, seen
+
+
+def test_map_and_strip_are_both_explained(viewer: Page) -> None:
+    for name, words in {"Evidence map": "what moved the model", "Lesion map": "where the model sees"}.items():
+        viewer.get_by_role("button", name=name).click()
+        assert words in viewer.locator(".viewer .map-caption").inner_text()
+        assert "▲ most telling" in viewer.locator(".viewer .caption").inner_text()
+
+
 def test_plain_ct_beside_the_overlay(viewer: Page) -> None:
     assert not viewer.get_by_role("button", name="Side by side").is_visible()
     viewer.keyboard.press("0")

@@ -5,7 +5,9 @@ import { scaleLabels, scaleTitle } from "./words.js";
 
 export const SCALE_WIDTH = 70;
 export const STRIP_HEIGHT = 64;
-const [BAR_MIDDLE, BAR_REACH] = [28, 25];
+const [BAR_MIDDLE, BAR_REACH] = [26, 24];
+// The most telling slices' marks stand below the longest bar.
+const [MARK_TOP, MARK_HEIGHT, MARK_HALF] = [54, 8, 5];
 
 export function drawScale(canvas, height, kind, top) {
   const context = canvas.getContext("2d");
@@ -46,7 +48,12 @@ export function drawStrip(canvas, width, study, index) {
     context.fillRect(k * step + 1, top, Math.max(1, step - 2), Math.max(1, Math.abs(size)));
   });
   context.fillStyle = ink;
-  context.font = "10px sans-serif";
-  context.textAlign = "center";
-  for (const k of study.telling) context.fillText("▲", (k + 0.5) * step, 62);
+  for (const k of study.telling) {
+    const x = (k + 0.5) * step;
+    context.beginPath();
+    context.moveTo(x, MARK_TOP);
+    context.lineTo(x + MARK_HALF, MARK_TOP + MARK_HEIGHT);
+    context.lineTo(x - MARK_HALF, MARK_TOP + MARK_HEIGHT);
+    context.fill();
+  }
 }

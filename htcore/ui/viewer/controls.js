@@ -79,10 +79,11 @@ export class Controls {
       const box = this.strip.getBoundingClientRect();
       acts.share((event.clientX - box.left) / box.width);
     });
-    this.caption = element("div", "caption");
+    this.mapCaption = element("span", "map-caption");
+    this.stripCaption = element("div", "caption", {}, STRIP_CAPTION);
     // Made anew for each viewer, so that no listener of a former one stays.
     this.frame = element("div", "frame", {}, bar, element("div", "row", {}, this.stage, this.scale),
-      element("div", "readout", {}, this.position, this.pointer), this.strip, this.caption);
+      element("div", "readout", {}, this.position, this.mapCaption, this.pointer), this.strip, this.stripCaption);
     root.replaceChildren(this.frame);
   }
 
@@ -93,7 +94,9 @@ export class Controls {
   // The maps' room is kept free while they are still to come: the picture does not move for them.
   setMaps(study) {
     this.hasMaps = Boolean(study.scale);
-    this.choice.hidden = this.scale.hidden = this.strip.hidden = !this.hasMaps && !study.maps_follow;
+    const never = !this.hasMaps && !study.maps_follow;
+    for (const node of [this.choice, this.scale, this.strip, this.stripCaption]) node.hidden = never;
+    this.stripCaption.style.visibility = this.hasMaps ? "visible" : "hidden";
   }
 
   setMapsReady(ready) {
@@ -111,10 +114,6 @@ export class Controls {
     this.opacity.value = view.opacity * 100;
     this.reset.hidden = isWhole(view) && isPreset(view, view.preset);
     this.scale.style.visibility = off ? "hidden" : "visible";
-    const entry = OVERLAYS.find(({ id }) => id === view.overlay);
-    this.caption.textContent = this.hasMaps ? entry.caption : "";
-    if (off && this.hasMaps) {
-      this.caption.textContent = STRIP_CAPTION;
-    }
+    this.mapCaption.textContent = this.hasMaps ? OVERLAYS.find(({ id }) => id === view.overlay).caption : "";
   }
 }

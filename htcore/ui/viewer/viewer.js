@@ -76,7 +76,7 @@ export class Viewer {
       this.controls.setMapsReady(true);
       this.draw();
     } catch {
-      this.controls.caption.textContent = "The maps could not be fetched: open the study again.";
+      this.controls.mapCaption.textContent = "The maps could not be fetched: open the study again.";
     }
   }
 
