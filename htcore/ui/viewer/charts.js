@@ -4,6 +4,9 @@ import { colourOf } from "./colours.js";
 import { scaleLabels, scaleTitle } from "./words.js";
 
 export const SCALE_WIDTH = 70;
+export const MIN_SCALE_HEIGHT = 120;
+// Between the tools and the scale under them.
+export const SCALE_GAP = 12;
 export const STRIP_HEIGHT = 64;
 const [BAR_MIDDLE, BAR_REACH] = [26, 24];
 // The most telling slices' marks stand below the longest bar.

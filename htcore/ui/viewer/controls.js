@@ -45,7 +45,7 @@ function helpTable() {
 }
 
 export class Controls {
-  constructor(root, acts) {
+  constructor(root, acts, notice) {
     this.windows = WINDOWS.map(({ name, width, centre }, i) => button(name, () => acts.preset(i), {
       title: `width ${width}, level ${centre} HU (key ${i + 1}); drag with the right button for any other`,
     }));
@@ -58,18 +58,21 @@ export class Controls {
 
     this.beside = iconButton("beside", "Side by side", "plain CT beside the overlay", acts.beside);
     this.reset = iconButton("reset", "Reset", "whole picture, named window: key 0 or double-click", acts.reset);
-    const tools = element("div", "tools", {},
+    // What comes and goes stands last and keeps its place: no button moves from under the pointer.
+    this.tools = element("div", "tools", {},
       iconButton("full", "Full screen", "key F", acts.fullScreen),
+      iconButton("help", "Keys and gestures", "key ?", acts.help),
       iconButton("larger", "Zoom in", "key +, or wheel with Ctrl", () => acts.zoom(1.25)),
-      iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)),
-      iconButton("help", "Keys and gestures", "key ?", acts.help), this.reset, this.beside);
+      iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)), this.beside, this.reset);
     this.stage = element("div", "stage", { tabindex: 0, role: "application" });
     this.canvas = element("canvas");
     this.message = element("div", "message", { role: "status" }, "Fetching the slices…");
     this.help = helpTable();
     this.help.addEventListener("click", acts.help);
-    this.stage.append(this.canvas, this.message, this.help, tools);
+    this.stage.append(this.canvas, this.message, this.help);
     this.scale = element("canvas", "scale");
+    this.side = element("div", "side", {}, this.tools, this.scale);
+    this.row = element("div", "row", {}, this.stage, this.side);
     this.position = element("span", "position", { "aria-live": "polite" });
     this.pointer = element("span", "pointer");
     this.strip = element("canvas", "strip", {
@@ -82,7 +85,7 @@ export class Controls {
     this.mapCaption = element("span", "map-caption");
     this.stripCaption = element("div", "caption", {}, STRIP_CAPTION);
     // Made anew for each viewer, so that no listener of a former one stays.
-    this.frame = element("div", "frame", {}, bar, element("div", "row", {}, this.stage, this.scale),
+    this.frame = element("div", "frame", {}, element("div", "notice", {}, notice), bar, this.row,
       element("div", "readout", {}, this.position, this.mapCaption, this.pointer), this.strip, this.stripCaption);
     root.replaceChildren(this.frame);
   }
@@ -96,6 +99,7 @@ export class Controls {
     this.hasMaps = Boolean(study.scale);
     const never = !this.hasMaps && !study.maps_follow;
     for (const node of [this.choice, this.scale, this.strip, this.stripCaption]) node.hidden = never;
+    this.side.classList.toggle("slim", never);
     this.stripCaption.style.visibility = this.hasMaps ? "visible" : "hidden";
   }
 
@@ -110,9 +114,9 @@ export class Controls {
     press(this.beside, view.beside);
     const off = view.overlay === "none";
     this.opacity.disabled = off;
-    this.beside.hidden = off || !this.hasMaps;
+    this.beside.style.visibility = off || !this.hasMaps ? "hidden" : "visible";
     this.opacity.value = view.opacity * 100;
-    this.reset.hidden = isWhole(view) && isPreset(view, view.preset);
+    this.reset.style.visibility = isWhole(view) && isPreset(view, view.preset) ? "hidden" : "visible";
     this.scale.style.visibility = off ? "hidden" : "visible";
     this.mapCaption.textContent = this.hasMaps ? OVERLAYS.find(({ id }) => id === view.overlay).caption : "";
   }

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from htcore.types import EVIDENCE_TOP, Assessment, Evidence, FloatArray, Volume
+from htcore.ui.notice import RESEARCH_NOTICE, notice_for
 from htcore.ui.server import MAP_STEP
+from htcore.ui.viewer.head import head_box
 
 # How many slices the strip marks, and from where one looks first.
 N_TELLING = 3
@@ -64,9 +66,19 @@ def describe(assessment: Assessment) -> dict[str, Any]:
         "slices": _slices(volume, evidence),
         "telling": list(telling),
         "start": telling[0] if telling else _first_look(assessment),
+        "head": list(head_box(volume)),
+        "notice": _notice(assessment),
         "map_step": MAP_STEP,
         "scale": None if evidence is None else {"class": EVIDENCE_TOP},
     }
+
+
+def _notice(assessment: Assessment) -> str:
+    """What a picture that fills the screen must say itself."""
+    model = assessment.model
+    return (
+        RESEARCH_NOTICE if model is None else notice_for(simulated=model.simulated, training_data=model.training_data)
+    )
 
 
 def _first_look(assessment: Assessment) -> int:
