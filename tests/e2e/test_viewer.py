@@ -256,6 +256,7 @@ def test_map_and_strip_are_both_explained(viewer: Page) -> None:
         viewer.get_by_role("button", name=name).click()
         assert words in viewer.locator(".viewer .map-caption").inner_text()
         assert "▲ most telling" in viewer.locator(".viewer .caption").inner_text()
+    assert viewer.locator(".viewer label").inner_text() == "Opacity"
 
 
 def test_plain_ct_beside_the_overlay(viewer: Page) -> None:
