@@ -150,7 +150,7 @@ def predict(
                     typer.echo(f"with {given}: {percent(opened.clinical.probability, risk.limits)}")
                 typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
                 if opened.evidence.sides_disagree:
-                    typer.echo("The class map and the lesion map point to different sides: trust neither alone.")
+                    typer.echo("The evidence map and the lesion map point to different sides: trust neither alone.")
                 typer.echo(f"model {opened.model.id}, trained on {opened.model.training_data}. {_NOTICE}")
                 if opened.model.simulated and not opened.receipt.simulated:
                     typer.echo(

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, cast
 
 from htcore.errors import RefusedError
-from htcore.report.pictures import KeySlice, colour_bar, key_slices, map_top
-from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate, as_shown
+from htcore.report.pictures import KeySlice, colour_bar, key_slices
+from htcore.types import EVIDENCE_TOP, Assessment, Evidence, ModelIdentity, RiskEstimate, as_shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
     LABEL_LETTERS,
@@ -66,7 +66,7 @@ def write_report(assessment: Assessment, made_on: date, label: str = "") -> byte
         raise RefusedError("This scan was not scored, so that there is nothing to report: see its quality findings.")
     pdf = _blank(made_on)
     _head(pdf, assessment, model, made_on, label)
-    _pictures(pdf, assessment, evidence)
+    _pictures(pdf, assessment)
     _words(pdf, assessment, risk, evidence)
     _foot(pdf, assessment, model, label)
     return bytes(pdf.output())
@@ -111,7 +111,7 @@ def _head(pdf: FPDF, assessment: Assessment, model: ModelIdentity, made_on: date
         _say(pdf, NOT_AN_ESTIMATE, bold=True, colour=_RED)
 
 
-def _pictures(pdf: FPDF, assessment: Assessment, evidence: Evidence) -> None:
+def _pictures(pdf: FPDF, assessment: Assessment) -> None:
     found = key_slices(assessment)
     slices = assessment.volume.shape[0]
     top = _TOP
@@ -124,7 +124,7 @@ def _pictures(pdf: FPDF, assessment: Assessment, evidence: Evidence) -> None:
         top += _PICTURE + 6.5
     if not found:
         return
-    _scale(pdf, top, map_top(evidence))
+    _scale(pdf, top)
 
 
 def _pair(pdf: FPDF, entry: KeySlice, top: float) -> None:
@@ -146,22 +146,23 @@ def _pair(pdf: FPDF, entry: KeySlice, top: float) -> None:
         pdf.text(left + _PICTURE - 3.4, top + _PICTURE / 2 + 1.5, entry.marks.right)
 
 
-def _scale(pdf: FPDF, top: float, most: float) -> None:
+def _scale(pdf: FPDF, top: float) -> None:
+    """The colour bar of all scans, and what the two pictures beside each other are."""
     from PIL import Image
 
     left, width = _MARGIN + _PICTURE + _GAP, _PICTURE
     pdf.image(Image.fromarray(colour_bar()), left, top, width, 3)
     pdf.set_font("Helvetica", "", 7)
     pdf.set_text_color(*_INK)
-    pdf.text(left, top + 6, printable(signed(-most, 3)))
+    pdf.text(left, top + 6, printable(f"≤ {signed(-EVIDENCE_TOP, 3)}"))
     pdf.text(left + width / 2 - 0.5, top + 6, "0")
-    label = printable(signed(most, 3))
+    label = printable(f"≥ {signed(EVIDENCE_TOP, 3)}")
     pdf.text(left + width - pdf.get_string_width(label), top + 6, label)
     pdf.set_xy(_MARGIN, top - 0.5)
     pdf.set_text_color(*_GREY)
     text = (
-        "Left: CT, width 40, level 40 HU. Right: what moved the model, not where it will bleed. Colours: evidence per "
-        "mL, in log-odds; orange for bleeding, blue against."
+        "Left: CT, width 40, level 40 HU. Right: evidence map: what moved the model, not where it will bleed. "
+        "Log-odds per mL, on one scale for all scans; orange for bleeding, blue against."
     )
     pdf.multi_cell(_PICTURE - 2, 2.9, text, align="L")
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from htcore.transforms import reproject
-from htcore.types import Assessment, Evidence, FloatArray, Volume
+from htcore.types import EVIDENCE_TOP, Assessment, FloatArray, Volume
 from htcore.ui.viewer.description import SliceMarks, marks, telling_slices
 
 Picture = NDArray[np.uint8]
@@ -23,7 +23,7 @@ _OPACITY = 0.7
 
 @dataclass(frozen=True, eq=False)
 class KeySlice:
-    """One of the slices that move the model most, plain and with the class map over it.
+    """One of the slices that move the model most, plain and with the evidence map over it.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class KeySlice:
 def key_slices(assessment: Assessment) -> tuple[KeySlice, ...]:
     """The most telling slices, the strongest first; none where nothing was explained.
 
-    The map's colours are on the one scale of the whole study: ``map_top`` is full colour.
+    The map's colours are on the one scale of all scans: ``EVIDENCE_TOP`` and what lies beyond is full colour.
     """
     volume, evidence = assessment.volume, assessment.evidence
     if evidence is None:
@@ -55,7 +55,7 @@ def key_slices(assessment: Assessment) -> tuple[KeySlice, ...]:
     if not chosen:
         return ()
     part = Volume(volume.hu[chosen], volume.affines[chosen], volume.thickness_mm[chosen])
-    shares = reproject(evidence.class_map, evidence.grid, part, step=1) / (map_top(evidence) or 1.0)
+    shares = reproject(evidence.class_map, evidence.grid, part, step=1) / EVIDENCE_TOP
     contributions = {entry.index: entry.contribution for entry in evidence.slices}
     rows_mm, columns_mm = volume.pixel_spacing_mm
     _, rows, columns = volume.shape
@@ -71,11 +71,6 @@ def key_slices(assessment: Assessment) -> tuple[KeySlice, ...]:
         )
         for k, index in enumerate(chosen)
     )
-
-
-def map_top(evidence: Evidence) -> float:
-    """The largest absolute value of the class map in the whole study: both ends of its colour scale."""
-    return float(np.abs(evidence.class_map).max())
 
 
 def windowed(hu: NDArray[np.int16]) -> Picture:

@@ -52,9 +52,9 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
     assert pixels(page) == plain
     page.get_by_role("button", name="Lesion map").click()
     shoot(page, "lesion-map")
-    page.get_by_role("button", name="Class map").click()
+    page.get_by_role("button", name="Evidence map").click()
     page.get_by_text("not where it will bleed").wait_for()
-    shoot(page, "class-map")
+    shoot(page, "evidence-map")
 
     here = slice_number(page)
     page.get_by_role("link", name="Cohort").click()
@@ -124,14 +124,14 @@ def test_a_second_tab_sees_nothing_even_with_a_copy_of_the_claim(
 
 def test_hidden_stays_hidden_over_pages_and_reloads(page: Page, address: str, study_files: list[Path]) -> None:
     open_study(page, address, study_files)
-    page.get_by_role("button", name="Class map").click()
+    page.get_by_role("button", name="Evidence map").click()
     page.get_by_role("button", name="Hide the result").click()
     hidden = page.get_by_text("The result is hidden")
     hidden.wait_for()
     page.wait_for_selector(OPENED)
 
     def nothing_shown() -> bool:
-        words = ("go on to bleed", "acute infarct", "evidence for HT", "Class map", "Risk of")
+        words = ("go on to bleed", "acute infarct", "evidence for HT", "Evidence map", "Risk of")
         return (
             not any(page.get_by_text(word).locator("visible=true").count() for word in words)
             and not page.locator(".js-plotly-plot").count()

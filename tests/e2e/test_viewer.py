@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from htcore import services
+from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.conftest import browser_page
 from tests.e2e.dashboard import open_study, pixels, shoot, slice_number
 
@@ -220,20 +221,68 @@ def test_one_finger_scrubs_and_two_zoom(viewer: Page) -> None:
     assert slice_number(viewer) == here
 
 
+@pytest.mark.parametrize("width", [1280, 820, 390])
+def test_nothing_below_the_picture_moves(viewer: Page, width: int) -> None:
+    """Neither as the pointer comes, nor with another slice, zoom or overlay."""
+    viewer.set_viewport_size({"width": width, "height": 720})
+    viewer.wait_for_timeout(300)
+    seen = set()
+
+    def note() -> None:
+        box = viewer.locator(".viewer .strip").bounding_box()
+        assert box is not None
+        seen.add(box["y"] - stage(viewer)[1])
+
+    note()
+    for name in ("None", "Evidence map", "Lesion map"):
+        viewer.get_by_role("button", name=name).click()
+        viewer.get_by_role("button", name=name).hover()
+        note()
+        x, y, across, height = stage(viewer)
+        viewer.mouse.move(x + across / 2, y + height / 2)
+        assert viewer.locator(".viewer .pointer").inner_text()
+        note()
+    viewer.locator(".viewer .stage").focus()
+    for key in ("+", "End", "Home", "4"):
+        viewer.keyboard.press(key)
+        note()
+    viewer.set_viewport_size({"width": 1280, "height": 720})
+    viewer.wait_for_timeout(300)
+    assert len(seen) == 1, seen
+
+
+def test_map_and_strip_are_both_explained(viewer: Page) -> None:
+    for name, words in {"Evidence map": "what moved the model", "Lesion map": "where the model sees"}.items():
+        viewer.get_by_role("button", name=name).click()
+        assert words in viewer.locator(".viewer .map-caption").inner_text()
+        assert "▲ most telling" in viewer.locator(".viewer .caption").inner_text()
+    assert viewer.locator(".viewer label").inner_text() == "Opacity"
+
+
 def test_plain_ct_beside_the_overlay(viewer: Page) -> None:
     assert not viewer.get_by_role("button", name="Side by side").is_visible()
     viewer.keyboard.press("0")
-    viewer.get_by_role("button", name="Class map").click()
+    viewer.get_by_role("button", name="Evidence map").click()
+    tools = [viewer.locator(".viewer .tools button").nth(i) for i in range(4)]
+    before = [tool.bounding_box() for tool in tools]
     viewer.get_by_role("button", name="Side by side").click()
-    _, _, width, height = stage(viewer)
+    x, _, width, height = stage(viewer)
     inner = (height * 0.1, height * 0.2, width / 2 - height * 0.2, height * 0.6)
     left = colours(viewer, *inner)
     right = colours(viewer, inner[0] + (width + 4) / 2, *inner[1:])
     grey = [max(colour) - min(colour) < 3 for colour in left if colour != MARK_COLOUR]
     assert all(grey)
     assert any(max(colour) - min(colour) > 40 for colour in right)
-    viewer.keyboard.press("+")
     shoot(viewer, "side-by-side", full_page=False)
+    # Nearly the whole width of its half shows the head somewhere.
+    half = int(width / 2 - 2)
+    flat = colours(viewer, 0, 0, half, height)
+    bright = [i % half for i, colour in enumerate(flat) if min(colour) > 200 and colour != MARK_COLOUR]
+    assert max(bright) - min(bright) > 0.65 * half
+    viewer.keyboard.press("+")
+    assert viewer.get_by_role("button", name="Reset").is_visible()
+    assert [tool.bounding_box() for tool in tools] == before
+    assert all(box is not None and box["x"] >= x + width for box in before)
     viewer.get_by_role("button", name="Side by side").click()
 
 
@@ -243,10 +292,14 @@ def test_focus_is_visible_and_full_screen_comes_and_goes(viewer: Page) -> None:
     outline = viewer.locator(".viewer .stage").evaluate("node => getComputedStyle(node).outline")
     assert "solid" in outline and "3px" in outline
     small = stage(viewer)
+    notice = viewer.locator(".viewer .notice")
+    assert not notice.is_visible()
     viewer.keyboard.press("f")
     viewer.wait_for_function("document.fullscreenElement !== null")
     viewer.wait_for_timeout(500)
     assert stage(viewer)[2] > small[2] * 1.2
+    assert notice.is_visible() and notice.inner_text() == RESEARCH_NOTICE
+    assert viewer.locator(".viewer").evaluate("node => node.scrollHeight <= node.clientHeight")
     shoot(viewer, "full-screen", full_page=False)
     viewer.keyboard.press("f")
     viewer.wait_for_function("document.fullscreenElement === null")

@@ -12,7 +12,7 @@ from htcore.errors import RefusedError
 from htcore.report import write_report
 from htcore.report.page import printable
 from htcore.report.pictures import colour_bar, colours, key_slices, overlaid, windowed
-from htcore.types import Assessment, Finding, QualityReport
+from htcore.types import EVIDENCE_TOP, Assessment, Finding, QualityReport
 from tests.ui.opened import refused, scored
 
 DAY = date(2024, 3, 5)
@@ -53,7 +53,8 @@ def test_three_key_slices_are_there_twice_with_their_sides_and_the_scale() -> No
         assert f"Slice {index} of 10" in text and f"evidence {evidence}" in text
     words = text.split()
     assert words.count("R") == 6 and words.count("L") == 6
-    assert "+0.500" in text and "\u20130.500" in text
+    assert ">= +0.050" in text and "<= \u20130.050" in text
+    assert "Log-odds per mL, on one scale for all scans" in text
 
 
 def test_a_real_scan_scored_by_a_simulated_model_says_so() -> None:
@@ -84,7 +85,22 @@ def test_sides_follow_the_geometry() -> None:
     assert {(one.marks.left, one.marks.right) for one in key_slices(scored())} == {("R", "L")}
 
 
-def test_colours_are_on_the_scale_of_the_whole_study() -> None:
+def test_the_colours_mean_the_same_on_every_scan() -> None:
+    opened = scored()
+    evidence = opened.evidence
+    assert evidence is not None
+
+    def change(per_ml: float) -> int:
+        """By how much evidence of this size everywhere colours a key slice."""
+        everywhere = replace(evidence, class_map=np.full_like(evidence.class_map, per_ml))
+        entry = key_slices(replace(opened, evidence=everywhere))[0]
+        return int(np.abs(entry.mapped.astype(int) - entry.plain).max())
+
+    assert change(0.0) == 0
+    assert change(EVIDENCE_TOP / 100) < change(EVIDENCE_TOP / 5) < change(EVIDENCE_TOP) == change(10 * EVIDENCE_TOP)
+
+
+def test_colours_stop_at_the_ends_of_the_scale() -> None:
     grey = np.full((1, 3, 3), 100, dtype=np.uint8)
     out = overlaid(grey, np.array([[0.0, 1.0, -1.0]]))
     assert out[0, 0].tolist() == [100, 100, 100]

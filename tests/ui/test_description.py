@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from htcore.types import Finding, QualityReport
+from htcore.types import EVIDENCE_TOP, Finding, QualityReport
+from htcore.ui.notice import RESEARCH_NOTICE
 from htcore.ui.viewer.description import SliceMarks, describe, marks, telling_slices
 from tests.ui.opened import refused, scored, small_volume
 
@@ -50,8 +51,19 @@ def test_refused_study_starts_in_the_middle_without_scale_or_contributions() -> 
     assert {entry["contribution"] for entry in out["slices"]} == {None}
 
 
-def test_one_scale_is_the_largest_absolute_value_of_the_study() -> None:
-    assert describe(scored())["scale"] == {"class": 0.5}
+def test_one_scale_serves_all_studies() -> None:
+    opened = scored()
+    assert opened.evidence is not None
+    faint = replace(opened, evidence=replace(opened.evidence, class_map=opened.evidence.class_map / 100))
+    assert describe(opened)["scale"] == describe(faint)["scale"] == {"class": EVIDENCE_TOP}
+
+
+def test_the_notice_is_the_models() -> None:
+    opened = scored()
+    assert describe(refused())["notice"] == describe(opened)["notice"] == RESEARCH_NOTICE
+    assert opened.model is not None
+    other = replace(opened.model, simulated=False, training_data="300 scans of one hospital")
+    assert describe(replace(opened, model=other))["notice"].endswith("trained on 300 scans of one hospital")
 
 
 def test_description_is_json_with_one_entry_a_slice() -> None:

@@ -61,7 +61,7 @@ def test_what_maps_mark_is_judged_against_random_order() -> None:
         return only("curves", {**maps, "random order": {"deletion": chance, "insertion": -0.001}})
 
     good, bad = curves(1.0, 0.2), curves(0.1, 0.2)
-    assert good.verdict == "holds" and "fall by 1.00 (class map), in random order by 0.20" in good.conclusion
+    assert good.verdict == "holds" and "fall by 1.00 (evidence map), in random order by 0.20" in good.conclusion
     assert "does not show does better:** integrated gradients (2.00)" in good.conclusion
     assert bad.verdict == "does not hold" and "mark nothing" in bad.conclusion
     assert good.rows.iloc[2, 2] == "0.00"

@@ -4,12 +4,18 @@ import { colourOf } from "./colours.js";
 import { scaleLabels, scaleTitle } from "./words.js";
 
 export const SCALE_WIDTH = 70;
+export const MIN_SCALE_HEIGHT = 120;
+// Between the tools and the scale under them.
+export const SCALE_GAP = 12;
 export const STRIP_HEIGHT = 64;
-const [BAR_MIDDLE, BAR_REACH] = [28, 25];
+const [BAR_MIDDLE, BAR_REACH] = [26, 24];
+// The most telling slices' marks stand below the longest bar.
+const [MARK_TOP, MARK_HEIGHT, MARK_HALF] = [54, 8, 5];
 
 export function drawScale(canvas, height, kind, top) {
   const context = canvas.getContext("2d");
-  const [y0, y1] = [44, height - 14];
+  const title = scaleTitle(kind);
+  const [y0, y1] = [16 + 14 * title.length, height - 14];
   context.clearRect(0, 0, SCALE_WIDTH, height);
   for (let y = y0; y <= y1; y += 1) {
     const share = (y1 - y) / (y1 - y0);
@@ -23,7 +29,7 @@ export function drawScale(canvas, height, kind, top) {
   context.font = "11px sans-serif";
   context.textAlign = "left";
   context.textBaseline = "middle";
-  scaleTitle(kind).forEach((line, i) => context.fillText(line, 0, 10 + 14 * i));
+  title.forEach((line, i) => context.fillText(line, 0, 10 + 14 * i));
   for (const [share, text] of scaleLabels(kind, top)) context.fillText(text, 21, y1 - share * (y1 - y0));
 }
 
@@ -45,7 +51,12 @@ export function drawStrip(canvas, width, study, index) {
     context.fillRect(k * step + 1, top, Math.max(1, step - 2), Math.max(1, Math.abs(size)));
   });
   context.fillStyle = ink;
-  context.font = "10px sans-serif";
-  context.textAlign = "center";
-  for (const k of study.telling) context.fillText("▲", (k + 0.5) * step, 62);
+  for (const k of study.telling) {
+    const x = (k + 0.5) * step;
+    context.beginPath();
+    context.moveTo(x, MARK_TOP);
+    context.lineTo(x + MARK_HALF, MARK_TOP + MARK_HEIGHT);
+    context.lineTo(x - MARK_HALF, MARK_TOP + MARK_HEIGHT);
+    context.fill();
+  }
 }

@@ -15,7 +15,7 @@ function along(stops, t) {
   return stops[i].map((value, channel) => value + (stops[i + 1][channel] - value) * (x - i));
 }
 
-// t is -1…1 for the class map, 0…1 for the lesion map; alpha 0…1.
+// t is -1…1 for the evidence map, 0…1 for the lesion map; alpha 0…1.
 export function colourOf(kind, t) {
   if (kind === "lesion") return [...along(CIVIDIS, t), Math.min(1, t / LESION_SOLID)];
   return [...along(t < 0 ? BLUE : ORANGE, Math.abs(t)), Math.min(1, Math.abs(t) ** 0.7)];

@@ -45,31 +45,34 @@ function helpTable() {
 }
 
 export class Controls {
-  constructor(root, acts) {
+  constructor(root, acts, notice) {
     this.windows = WINDOWS.map(({ name, width, centre }, i) => button(name, () => acts.preset(i), {
       title: `width ${width}, level ${centre} HU (key ${i + 1}); drag with the right button for any other`,
     }));
     this.overlays = OVERLAYS.map(({ id, name }) => button(name, () => acts.overlay(id)));
     this.setMapsReady(false);
-    this.opacity = element("input", "", { type: "range", min: 10, max: 100, title: "Opacity", "aria-label": "Overlay opacity" });
+    this.opacity = element("input", "", { type: "range", min: 10, max: 100, "aria-label": "Overlay opacity" });
     this.opacity.addEventListener("input", () => acts.opacity(this.opacity.value / 100));
-    this.choice = group("Overlay", "Overlay", ...this.overlays, this.opacity);
+    this.choice = group("Overlay", "Overlay", ...this.overlays, element("label", "", {}, "Opacity", this.opacity));
     const bar = element("div", "bar", {}, group("Window", ...this.windows), this.choice);
 
     this.beside = iconButton("beside", "Side by side", "plain CT beside the overlay", acts.beside);
     this.reset = iconButton("reset", "Reset", "whole picture, named window: key 0 or double-click", acts.reset);
-    const tools = element("div", "tools", {},
+    // What comes and goes stands last and keeps its place: no button moves from under the pointer.
+    this.tools = element("div", "tools", {},
       iconButton("full", "Full screen", "key F", acts.fullScreen),
+      iconButton("help", "Keys and gestures", "key ?", acts.help),
       iconButton("larger", "Zoom in", "key +, or wheel with Ctrl", () => acts.zoom(1.25)),
-      iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)),
-      iconButton("help", "Keys and gestures", "key ?", acts.help), this.reset, this.beside);
+      iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)), this.beside, this.reset);
     this.stage = element("div", "stage", { tabindex: 0, role: "application" });
     this.canvas = element("canvas");
     this.message = element("div", "message", { role: "status" }, "Fetching the slices…");
     this.help = helpTable();
     this.help.addEventListener("click", acts.help);
-    this.stage.append(this.canvas, this.message, this.help, tools);
+    this.stage.append(this.canvas, this.message, this.help);
     this.scale = element("canvas", "scale");
+    this.side = element("div", "side", {}, this.tools, this.scale);
+    this.row = element("div", "row", {}, this.stage, this.side);
     this.position = element("span", "position", { "aria-live": "polite" });
     this.pointer = element("span", "pointer");
     this.strip = element("canvas", "strip", {
@@ -79,10 +82,11 @@ export class Controls {
       const box = this.strip.getBoundingClientRect();
       acts.share((event.clientX - box.left) / box.width);
     });
-    this.caption = element("div", "caption");
+    this.mapCaption = element("span", "map-caption");
+    this.stripCaption = element("div", "caption", {}, STRIP_CAPTION);
     // Made anew for each viewer, so that no listener of a former one stays.
-    this.frame = element("div", "frame", {}, bar, element("div", "row", {}, this.stage, this.scale),
-      element("div", "readout", {}, this.position, this.pointer), this.strip, this.caption);
+    this.frame = element("div", "frame", {}, element("div", "notice", {}, notice), bar, this.row,
+      element("div", "readout", {}, this.position, this.mapCaption, this.pointer), this.strip, this.stripCaption);
     root.replaceChildren(this.frame);
   }
 
@@ -93,7 +97,10 @@ export class Controls {
   // The maps' room is kept free while they are still to come: the picture does not move for them.
   setMaps(study) {
     this.hasMaps = Boolean(study.scale);
-    this.choice.hidden = this.scale.hidden = this.strip.hidden = !this.hasMaps && !study.maps_follow;
+    const never = !this.hasMaps && !study.maps_follow;
+    for (const node of [this.choice, this.scale, this.strip, this.stripCaption]) node.hidden = never;
+    this.side.classList.toggle("slim", never);
+    this.stripCaption.style.visibility = this.hasMaps ? "visible" : "hidden";
   }
 
   setMapsReady(ready) {
@@ -107,14 +114,10 @@ export class Controls {
     press(this.beside, view.beside);
     const off = view.overlay === "none";
     this.opacity.disabled = off;
-    this.beside.hidden = off || !this.hasMaps;
+    this.beside.style.visibility = off || !this.hasMaps ? "hidden" : "visible";
     this.opacity.value = view.opacity * 100;
-    this.reset.hidden = isWhole(view) && isPreset(view, view.preset);
+    this.reset.style.visibility = isWhole(view) && isPreset(view, view.preset) ? "hidden" : "visible";
     this.scale.style.visibility = off ? "hidden" : "visible";
-    const entry = OVERLAYS.find(({ id }) => id === view.overlay);
-    this.caption.textContent = this.hasMaps ? entry.caption : "";
-    if (off && this.hasMaps) {
-      this.caption.textContent = STRIP_CAPTION;
-    }
+    this.mapCaption.textContent = this.hasMaps ? OVERLAYS.find(({ id }) => id === view.overlay).caption : "";
   }
 }

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from htcore.types import Assessment, Evidence, FloatArray, Volume
+from htcore.types import EVIDENCE_TOP, Assessment, Evidence, FloatArray, Volume
+from htcore.ui.notice import RESEARCH_NOTICE, notice_for
 from htcore.ui.server import MAP_STEP
+from htcore.ui.viewer.head import head_box
 
 # How many slices the strip marks, and from where one looks first.
 N_TELLING = 3
@@ -51,7 +53,7 @@ def telling_slices(evidence: Evidence | None) -> tuple[int, ...]:
 def describe(assessment: Assessment) -> dict[str, Any]:
     """The description the viewer's script reads, ready for JSON.
 
-    ``scale.class`` is the largest absolute value of the class map in the whole study: both ends of its colour scale.
+    ``scale.class`` is where the colour scale of the evidence map ends to both sides, the same for every study.
     """
     volume, evidence = assessment.volume, assessment.evidence
     slices, rows, columns = volume.shape
@@ -64,9 +66,19 @@ def describe(assessment: Assessment) -> dict[str, Any]:
         "slices": _slices(volume, evidence),
         "telling": list(telling),
         "start": telling[0] if telling else _first_look(assessment),
+        "head": list(head_box(volume)),
+        "notice": _notice(assessment),
         "map_step": MAP_STEP,
-        "scale": None if evidence is None else {"class": float(np.abs(evidence.class_map).max())},
+        "scale": None if evidence is None else {"class": EVIDENCE_TOP},
     }
+
+
+def _notice(assessment: Assessment) -> str:
+    """What a picture that fills the screen must say itself."""
+    model = assessment.model
+    return (
+        RESEARCH_NOTICE if model is None else notice_for(simulated=model.simulated, training_data=model.training_data)
+    )
 
 
 def _first_look(assessment: Assessment) -> int:

@@ -37,7 +37,7 @@ export class Painter {
     context.drawImage(this.source, place.x, place.y, place.width, place.height);
   }
 
-  // Values over the one scale of the whole study, so that a faint slice looks faint.
+  // Values over the one scale of all studies, so that a faint slice looks faint; beyond its ends, the end's colour.
   drawOverlay(context, place, map, top, view) {
     const layered = `${view.overlay}/${view.index}`;
     if (this.layered !== layered) {

@@ -1,6 +1,6 @@
 // The slice viewer. Pixels and maps are fetched once by URL; scrolling, windows and overlays never ask the server.
 
-import { SCALE_WIDTH, STRIP_HEIGHT, drawScale, drawStrip } from "./charts.js";
+import { MIN_SCALE_HEIGHT, SCALE_GAP, SCALE_WIDTH, STRIP_HEIGHT, drawScale, drawStrip } from "./charts.js";
 import { Controls } from "./controls.js";
 import { held, panes, panned, placement, zoomedAbout } from "./geometry.js";
 import { listen } from "./gestures.js";
@@ -13,7 +13,7 @@ import { positionText, stageLabel } from "./words.js";
 const MAX_HEIGHT = 640;
 // Of the window's height, what the page's head, the buttons, the read-out and the strip take.
 const OTHER_HEIGHT = 300;
-const OTHER_HEIGHT_FULL_SCREEN = 190;
+const FULL_SCREEN_BORDER = 28;
 
 export class Viewer {
   constructor(root, study) {
@@ -25,7 +25,7 @@ export class Viewer {
     this.moved = this.view !== first;
     this.painter = new Painter(this.image, study.map_step);
     const acts = this.acts();
-    this.controls = new Controls(root, acts);
+    this.controls = new Controls(root, acts, study.notice);
     this.controls.setMaps(study);
     listen(this.controls.frame, this.controls.stage, slices, acts);
     this.resize();
@@ -76,7 +76,7 @@ export class Viewer {
       this.controls.setMapsReady(true);
       this.draw();
     } catch {
-      this.controls.caption.textContent = "The maps could not be fetched: open the study again.";
+      this.controls.mapCaption.textContent = "The maps could not be fetched: open the study again.";
     }
   }
 
@@ -92,8 +92,7 @@ export class Viewer {
   }
 
   change(view) {
-    this.view = view;
-    this.moved = true;
+    Object.assign(this, { view, moved: true });
     this.draw();
   }
 
@@ -114,16 +113,17 @@ export class Viewer {
   }
 
   resize() {
-    const { stage, canvas, scale, strip } = this.controls;
+    const { frame, row, stage, canvas, tools, scale, strip } = this.controls;
     const full = this.root.matches(":fullscreen");
     const width = Math.max(120, stage.clientWidth);
     const ratio = (this.image.columns * this.image.columnMm) / (this.image.rows * this.image.rowMm);
     const room = full
-      ? window.innerHeight - OTHER_HEIGHT_FULL_SCREEN
+      ? window.innerHeight - FULL_SCREEN_BORDER - (frame.offsetHeight - row.offsetHeight)
       : Math.min(MAX_HEIGHT, window.innerHeight - OTHER_HEIGHT, width / ratio);
     this.size = { width, height: Math.max(Math.min(300, width / ratio), room) };
     fitted(canvas, this.size.width, this.size.height);
-    fitted(scale, SCALE_WIDTH, this.size.height);
+    this.scaleHeight = Math.max(MIN_SCALE_HEIGHT, this.size.height - tools.offsetHeight - SCALE_GAP);
+    fitted(scale, SCALE_WIDTH, this.scaleHeight);
     fitted(strip, this.root.clientWidth, STRIP_HEIGHT);
     strip.style.width = "100%";
     this.draw();
@@ -134,14 +134,14 @@ export class Viewer {
     const { view, study, controls } = this;
     const overlay = study.scale ? view.overlay : "none";
     const beside = view.beside && overlay !== "none";
-    this.panes = panes(this.size.width, this.size.height, beside);
-    Object.assign(view, held(view));
+    this.panes = panes(this.size.width, this.size.height, beside, study.head);
+    Object.assign(view, held(view, this.panes[0].crop));
     controls.reflect(view);
     controls.position.textContent = positionText(study, view);
     controls.stage.setAttribute("aria-label", stageLabel(study, view));
     controls.canvas.getContext("2d").clearRect(0, 0, this.size.width, this.size.height);
     if (this.volume) this.panes.forEach((pane, i) => this.drawPane(pane, !beside || i === 1));
-    if (overlay !== "none") drawScale(controls.scale, this.size.height, view.overlay, this.top());
+    if (overlay !== "none") drawScale(controls.scale, this.scaleHeight, view.overlay, this.top());
     if (study.scale) drawStrip(controls.strip, this.root.clientWidth, study, view.index);
     this.readPointer();
     Object.assign(this.root.dataset, {
@@ -159,12 +159,12 @@ export class Viewer {
     context.clip();
     this.painter.drawSlice(context, place, this.volume, this.view);
     const map = withOverlay ? this.maps[this.view.overlay] : null;
-    if (map) this.painter.drawOverlay(context, place, map, this.top() || 1, this.view);
+    if (map) this.painter.drawOverlay(context, place, map, this.top(), this.view);
     drawMarks(context, pane, place, this.study.slices[this.view.index].marks);
     context.restore();
   }
 
-  // The one top of a map's scale in the whole study.
+  // Where a map's scale ends, in every study.
   top() {
     return this.view.overlay === "class" ? this.study.scale.class : 1;
   }

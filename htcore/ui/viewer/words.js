@@ -29,21 +29,29 @@ export function stageLabel(study, view) {
     + "change the slice; 1 to 4 the window; plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen; ? lists keys and gestures.";
 }
 
+// No scanner measures less: such values fill up what lies outside the round field that was scanned.
+const LOWEST_HU = -1024;
+
 export function pointerText(hu, overlay, value) {
+  if (hu < LOWEST_HU) return "outside the scan";
   const texts = [`${minus(hu)} HU`];
-  if (overlay === "class") texts.push(`evidence ${signed(value, 4)} per mL`);
+  if (overlay === "class") texts.push(`evidence ${signed(value, 4)} log-odds per mL`);
   if (overlay === "lesion") texts.push(`infarct ${value.toFixed(2)}`);
   return texts.join(" · ");
 }
 
-// Along a map's colour bar: [share of its length from the bottom, text].
+// Along a map's colour bar: [share of its length from the bottom, text]. Evidence beyond an end has the end's colour.
 export function scaleLabels(kind, top) {
-  if (kind === "class") return [[1, signed(top, 3)], [0.5, "0"], [0, signed(-top, 3)]];
+  if (kind === "class") {
+    const [end, half] = [top, top / 2].map((value) => signed(value, 3));
+    const [lowEnd, lowHalf] = [-top, -top / 2].map((value) => signed(value, 3));
+    return [[1, `≥ ${end}`], [0.75, half], [0.5, "0"], [0.25, lowHalf], [0, `≤ ${lowEnd}`]];
+  }
   return [[1, "1"], [0.75, "0.75"], [0.5, "0.5"], [0.25, "0.25"], [0, "0"]];
 }
 
 export function scaleTitle(kind) {
-  return kind === "class" ? ["evidence", "per mL"] : ["infarct", "probability"];
+  return kind === "class" ? ["evidence,", "log-odds", "per mL"] : ["infarct", "probability"];
 }
 
 export const STRIP_CAPTION = "Bars: evidence for HT in log-odds, orange for, blue against (+0.7 doubles the odds); "

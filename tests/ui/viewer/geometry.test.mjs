@@ -73,5 +73,22 @@ test("a map's pixels lie where they were sampled", () => {
 
 test("two panes share the width with a gap between", () => {
   assert.deepEqual(panes(404, 300, false), [{ x: 0, width: 404, height: 300 }]);
-  assert.deepEqual(panes(404, 300, true), [{ x: 0, width: 200, height: 300 }, { x: 204, width: 200, height: 300 }]);
+  const crop = [0.2, 0.1, 0.7, 0.9];
+  assert.deepEqual(panes(404, 300, true, crop),
+    [{ x: 0, width: 200, height: 300, crop }, { x: 204, width: 200, height: 300, crop }]);
+});
+
+test("a pane holds its crop, as large as it can be, and zooms within it", () => {
+  const cut = { ...pane, crop: [0.25, 0.5, 0.5, 1] };
+  const view = held(whole, cut.crop);
+  assert.deepEqual(view, { zoom: 1, u: 0.375, v: 0.75 });
+  // 50 mm wide and 50 mm high: 8 pixels a millimetre.
+  const place = placement(cut, image, view);
+  assert.deepEqual(place, { x: -400, y: -400, width: 1600, height: 800 });
+  assert.deepEqual(pixelAt(place, image, 0, 0), { row: 25, column: 100 });
+  assert.deepEqual(pixelAt(place, image, 399, 399), { row: 49, column: 199 });
+  const far = placement(cut, image, panned(cut, image, { ...view, zoom: 2 }, 1e4, -1e4));
+  assert.deepEqual(pixelAt(far, image, 0, 399), { row: 49, column: 100 });
+  const before = pixelAt(place, image, 130, 221);
+  assert.deepEqual(pixelAt(placement(cut, image, zoomedAbout(cut, image, view, 3, 130, 221)), image, 130, 221), before);
 });

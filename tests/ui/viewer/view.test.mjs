@@ -4,7 +4,7 @@ import { test } from "node:test";
 import {
   asBefore, atSlice, isPreset, newView, restored, withPreset, withWindowDragged,
 } from "../../../htcore/ui/viewer/view.js";
-import { pointerText, positionText, scaleLabels, signed, stageLabel } from "../../../htcore/ui/viewer/words.js";
+import { pointerText, positionText, scaleLabels, scaleTitle, signed, stageLabel } from "../../../htcore/ui/viewer/words.js";
 
 const study = {
   tilt_deg: 18.5,
@@ -70,8 +70,12 @@ test("the stage names its window to a screen reader", () => {
 
 test("values carry their units", () => {
   assert.equal(pointerText(31, "none"), "31 HU");
-  assert.equal(pointerText(31, "class", -0.0123), "31 HU · evidence −0.0123 per mL");
+  assert.equal(pointerText(-1024, "none"), "−1024 HU");
+  for (const padding of [-1025, -1500, -3024]) assert.equal(pointerText(padding, "class", 0), "outside the scan");
+  assert.equal(pointerText(31, "class", -0.0123), "31 HU · evidence −0.0123 log-odds per mL");
   assert.equal(pointerText(-5, "lesion", 0.256), "−5 HU · infarct 0.26");
   assert.deepEqual([0.5, -0.5, 0, -0.04].map((value) => signed(value, 1)), ["+0.5", "−0.5", "0.0", "0.0"]);
-  assert.deepEqual(scaleLabels("class", 0.107), [[1, "+0.107"], [0.5, "0"], [0, "−0.107"]]);
+  assert.deepEqual(scaleTitle("class").join(" "), "evidence, log-odds per mL");
+  assert.deepEqual(scaleLabels("class", 0.05),
+    [[1, "≥ +0.050"], [0.75, "+0.025"], [0.5, "0"], [0.25, "−0.025"], [0, "≤ −0.050"]]);
 });
