@@ -49,7 +49,7 @@ def serving(folder: Path, largest_file: int | None = None, **environment: str) -
         command = ["prlimit", f"--fsize={largest_file}", *command]
     with log.open("wb") as sink:
         server = subprocess.Popen(
-            command, cwd=ROOT, stdout=sink, stderr=sink, env={**os.environ, "OMP_NUM_THREADS": "2", **environment}
+            command, cwd=ROOT, stdout=sink, stderr=sink, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
         )
     try:
         _wait(f"http://127.0.0.1:{port}/_stcore/health", server, log)

@@ -37,6 +37,8 @@ def started(page: Page, address: str, study_files: list[Path]) -> Page:
     page.goto(address)
     drop(page, study_files)
     page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    # The uploader that the study came through has given way to a new one.
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
     return page
 
 
@@ -49,7 +51,7 @@ def test_a_second_file_dropped_while_the_first_is_scored_is_a_study_of_its_own(s
     started.wait_for_timeout(1500)  # the last drawing, once all of it is done
     started.get_by_text("Receipt and quality").click()
     n_files = len(zipfile.ZipFile(example).namelist())
-    started.get_by_text(f"{n_files} files read as DICOM").wait_for()
+    started.get_by_text(f"{n_files} files given, read as DICOM").wait_for()
     assert started.get_by_text("Left out").count() == 0
 
 

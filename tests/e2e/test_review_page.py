@@ -81,7 +81,7 @@ def test_the_prevalence_stays_over_pages(opened: tuple[Page, list[object]]) -> N
     page, _ = opened
     page.get_by_role("radio", name="unselected, 27%").click()
     page.get_by_text("where 27 of 100 bleed in all").wait_for()
-    page.get_by_text("Where 27% bleed").wait_for()
+    page.get_by_text("Where 27% bleed: of those").wait_for()
     shoot(page, "prevalence")
     page.get_by_role("link", name="Cohort").click()
     page.get_by_text("Confusion matrix", exact=True).wait_for()
