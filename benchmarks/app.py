@@ -106,6 +106,7 @@ def clear(page: Page) -> None:
     """Close the open study."""
     page.get_by_role("button", name="Clear this study").click()
     page.locator(".viewer").wait_for(state="detached")
+    page.wait_for_timeout(700)  # no person gives a file within the moment in which a new uploader takes its place
 
 
 def steps(page: Page, watch: str, settle_ms: int) -> list[float]:
