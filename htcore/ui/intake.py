@@ -8,6 +8,7 @@ import streamlit as st
 
 from htcore import services
 from htcore.ui import session
+from htcore.ui.server import forget_uploads
 
 # File names can name the patient: only sizes are shown. The last error goes as soon as an upload begins. An upload that
 # failed turns red and no more: what that means is said here, as the server never hears of it.
@@ -69,9 +70,10 @@ def _take_upload(key: str, generation: int) -> None:
     # A late message of the browser may bring a former uploader's files once more.
     if generation != session.upload_generation():
         return
-    given = [(entry.name, entry) for entry in st.session_state.get(key) or []]
+    given = st.session_state.get(key) or []
     if given:
-        session.take(given)
+        session.take([(entry.name, entry) for entry in given])
+        forget_uploads(given)
 
 
 def _draw_examples() -> None:

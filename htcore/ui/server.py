@@ -11,7 +11,7 @@ import secrets
 import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -21,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from streamlit.runtime import Runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from htcore.transforms import reproject
 from htcore.types import Assessment
@@ -174,6 +176,18 @@ def hold_uploads_in_memory() -> None:
     A full disk then stops no upload either; ``server.maxUploadSize`` bounds what one takes.
     """
     MultiPartParser.spool_max_size = sys.maxsize
+
+
+def forget_uploads(files: Iterable[UploadedFile]) -> None:
+    """Let go of files that the page has taken: Streamlit keeps them to the session's end, whatever shows them.
+
+    What was read of them goes with whoever holds it.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    manager = context.uploaded_file_mgr if context else None
+    if context is not None and isinstance(manager, MemoryUploadedFileManager):
+        for entry in files:
+            manager.remove_file(context.session_id, entry.file_id)
 
 
 def routes() -> list[Route]:

@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from streamlit.proto.Common_pb2 import FileURLs
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
 from htcore.ui import server
 from htcore.ui.server import MAP_STEP, Kept, ServedStudy, part_bytes, publish, reclaim
@@ -155,3 +158,16 @@ def test_tokens_differ_and_are_long() -> None:
     tokens = {publish(scored()).token for _ in range(5)}
     assert len(tokens) == 5
     assert min(map(len, tokens)) >= 43
+
+
+def test_files_that_were_taken_are_not_kept_by_streamlit_and_stay_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = MemoryUploadedFileManager("/upload")
+    context = SimpleNamespace(session_id="session-1", uploaded_file_mgr=manager)
+    monkeypatch.setattr(server, "get_script_run_ctx", lambda **_: context)
+    records = [UploadedFileRec(f"id-{k}", f"{k}.dcm", "application/dicom", b"pixels") for k in range(3)]
+    for record in records:
+        manager.add_file("session-1", record)
+    taken = [UploadedFile(record, FileURLs(file_id=record.file_id)) for record in records[:2]]
+    server.forget_uploads(taken)
+    assert list(manager.file_storage["session-1"]) == ["id-2"]
+    assert [entry.read() for entry in taken] == [b"pixels"] * 2
