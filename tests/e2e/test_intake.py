@@ -38,7 +38,7 @@ def started(page: Page, address: str, study_files: list[Path]) -> Page:
     drop(page, study_files)
     page.get_by_role("button", name="Cancel", exact=True).wait_for()
     # The uploader that the study came through has given way to a new one.
-    page.get_by_test_id("stFileChip").wait_for(state="detached")
+    page.get_by_test_id("stFileChip").first.wait_for(state="detached")
     return page
 
 
@@ -105,12 +105,6 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
         page.keyboard.press(key)
     before = page.locator(".viewer .position").inner_text()
     page.get_by_text("The maps and the reasons follow.").wait_for(timeout=SCORE_MS)
-    page.get_by_role("button", name="Hide the result").click()
-    page.get_by_text("The result is hidden.").wait_for()
-    page.get_by_role("button", name="Show the result").click()
-    page.get_by_text("The maps and the reasons follow.").wait_for()
-    page.wait_for_selector(OPENED)
-    page.wait_for_timeout(1000)
     fetched.clear()
     page.locator(".viewer .stage canvas").first.evaluate(
         """canvas => {
@@ -127,6 +121,22 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
     assert page.locator(".viewer .position").inner_text().startswith(before.split(" · evidence")[0])
     assert not page.evaluate("window.blank")
     assert fetched == ["class", "lesion"]
+
+
+def test_a_result_hidden_and_shown_while_it_is_made_has_its_maps_and_its_slice(
+    page: Page, address: str, example: Path
+) -> None:
+    page.goto(address)
+    drop(page, [example])
+    page.wait_for_selector(OPENED, timeout=SCORE_MS)
+    page.locator(".viewer .stage").focus()
+    for key in ("Home", "ArrowDown"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Hide the result").click()
+    page.get_by_text("The result is hidden.").wait_for()
+    page.get_by_role("button", name="Show the result").click()
+    page.locator(".viewer button:not([disabled])", has_text="Lesion map").wait_for(timeout=SCORE_MS)
+    assert page.locator(".viewer .position").inner_text().startswith("Slice 2/")
 
 
 def test_nothing_of_the_open_study_stays_while_the_next_is_scored(page: Page, address: str, example: Path) -> None:
