@@ -37,13 +37,17 @@ def started(page: Page, address: str, study_files: list[Path]) -> Page:
     page.goto(address)
     drop(page, study_files)
     page.get_by_role("button", name="Cancel", exact=True).wait_for()
-    # The uploader that the study came through has given way to a new one.
+    return page
+
+
+def new_uploader(page: Page) -> Page:
+    """The page, once the uploader that the study came through has given way to the next."""
     page.get_by_test_id("stFileChip").first.wait_for(state="detached")
     return page
 
 
 def test_a_second_file_dropped_while_the_first_is_scored_is_a_study_of_its_own(started: Page, example: Path) -> None:
-    drop(started, [example])
+    drop(new_uploader(started), [example])
     started.get_by_text(SIMULATED).wait_for(timeout=SCORE_MS)
     started.wait_for_selector(OPENED)
     assert started.locator(".viewer").count() == 1
@@ -56,7 +60,7 @@ def test_a_second_file_dropped_while_the_first_is_scored_is_a_study_of_its_own(s
 
 
 def test_an_unreadable_file_dropped_meanwhile_does_not_join_the_first(started: Page) -> None:
-    give_bad(started, "picture.png", b"no picture")
+    give_bad(new_uploader(started), "picture.png", b"no picture")
     started.locator("[class*=st-key-problem]").wait_for(timeout=SCORE_MS)
     # Only now is nothing of the first study to come: before, it may still be seen, scored and all.
     started.wait_for_timeout(3000)
@@ -76,6 +80,7 @@ def test_an_upload_outlives_the_end_of_the_scoring_before_it(page: Page, address
     page.goto(address)
     page.get_by_role("button", name="simulated").first.click()
     page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    page.wait_for_timeout(500)  # no person gives a file in the moment in which the uploader gives way to the next
     slow_down(page)
     give_bad(page, "notes.txt", b"no scan " * 50_000)
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
