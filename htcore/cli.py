@@ -25,7 +25,7 @@ from htcore import serialise
 from htcore.errors import HtcoreError, UsageError
 from htcore.settings import Settings
 from htcore.types import QualityReport, Volume
-from htcore.ui.words import finding_sentence, interval_percent, percent
+from htcore.ui.words import finding_sentence, interval_percent, joint_sentence, lesion_sentence, percent
 
 if TYPE_CHECKING:
     from htcore.training.cache import RefusedScan
@@ -139,16 +139,15 @@ def predict(
         else:
             _print_quality(opened.quality, opened.volume)
             if opened.risk is not None and opened.model is not None and opened.evidence is not None:
-                risk, lesion = opened.risk, opened.evidence.lesion
+                risk = opened.risk
                 typer.echo(
                     f"risk of hemorrhagic transformation {percent(risk.probability, risk.limits)} "
                     f"(interval {interval_percent(risk)}), "
                     f"{risk.category} of {risk.threshold:.0%}"
                 )
                 if opened.clinical is not None:
-                    given = ", ".join(part.name for part in opened.clinical.parts[1:])
-                    typer.echo(f"with {given}: {percent(opened.clinical.probability, risk.limits)}")
-                typer.echo(f"hypodensity found: {lesion.volume_ml:.0f} mL, side: {lesion.side or 'none'}")
+                    typer.echo(joint_sentence(opened.clinical, risk))
+                typer.echo(lesion_sentence(opened.evidence.lesion))
                 if opened.evidence.sides_disagree:
                     typer.echo("The evidence map and the lesion map point to different sides: trust neither alone.")
                 typer.echo(f"model {opened.model.id}, trained on {opened.model.training_data}. {_NOTICE}")

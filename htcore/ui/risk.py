@@ -89,11 +89,13 @@ def draw_prevalence(bundle: Bundle) -> None:
         args=(own,),
     )
     if st.session_state["prevalence-kind"] == "own" and chosen is not None:
+        percent = round(100 * chosen, 1)
         st.number_input(
             f"Per cent of your patients, {LOWEST_PERCENT:.0f} to {HIGHEST_PERCENT:.0f}",
-            LOWEST_PERCENT,
-            HIGHEST_PERCENT,
-            round(100 * chosen, 1),
+            # The cohort page takes shares further out: one that was chosen there stands.
+            min(LOWEST_PERCENT, percent),
+            max(HIGHEST_PERCENT, percent),
+            percent,
             1.0,
             format="%.1f",
             key="prevalence-percent",

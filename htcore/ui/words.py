@@ -31,6 +31,15 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 _PERCENT_BEYOND = {"": "", "<": "under ", ">": "over "}
 _COUNT_BEYOND = {"": "", "<": "fewer than ", ">": "more than "}
 
+COVARIATES = {
+    "age": ("Age", "years"),
+    "nihss": ("NIHSS", "points"),
+    "onset_to_ct_h": ("Onset to CT", "hours"),
+    "glucose_mmol_l": ("Glucose", "mmol/L"),
+    "atrial_fibrillation": ("Atrial fibrillation", ""),
+}
+"""What each covariate is called, and its unit; without one it is yes or no."""
+
 LABEL_LETTERS = 60
 """What may be written on the report of whose it is: as much as fits beside the date."""
 
@@ -121,16 +130,6 @@ def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate) -> str:
         f"{interval_percent(moved)}, the scan's own moved along; {known}). An average patient with an average scan has "
         f"{percent(joint.base)}."
     )
-
-
-COVARIATES = {
-    "age": ("Age", "years"),
-    "nihss": ("NIHSS", "points"),
-    "onset_to_ct_h": ("Onset to CT", "hours"),
-    "glucose_mmol_l": ("Glucose", "mmol/L"),
-    "atrial_fibrillation": ("Atrial fibrillation", ""),
-}
-"""What each covariate is called, and its unit; without one it is yes or no."""
 
 
 def covariate_name(part: CovariateContribution) -> str:

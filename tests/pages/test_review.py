@@ -275,6 +275,10 @@ def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
     page.number_input[0].set_value(90).run()
     assert page.session_state[session.PREVALENCE] == 0.9
     assert "Where 90% bleed" in texts(page)
+    # The cohort page takes shares beyond this one's field.
+    page.session_state[session.PREVALENCE] = 0.005
+    page.run()
+    assert not page.exception and "Where under 1% bleed" in texts(page)
     page.get("button_group")[0].set_value("model").run()
     assert session.PREVALENCE not in page.session_state
     assert "Where 49% bleed" in texts(page)
