@@ -1,15 +1,12 @@
-"""What the network has to beat on the same scans: measured features, plain residual networks, the true-mask reference.
+"""What the network has to beat on the same scans: measured features, and the true-mask reference.
 
-``python -m benchmarks.baselines --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
-[--work DIR] [--keep]``: features with logistic regression learn from every scan of the first cohort, the plain networks
-and, beside them, the model's own kind from its first N patients; with N = 0 no network learns. All are scored on the
-second cohort. ``--keep`` puts the scores into the bundle's ``baselines.csv``, beside those of other models that it
-holds: the second cohort has to be the bundle's validation set.
+``python -m benchmarks.baselines --train CSV --test CSV --model ID [--cache DIR] [--keep]``: features with logistic
+regression learn from the first cohort and are scored on the second. ``--keep`` puts the scores into the bundle's
+``baselines.csv``, beside those of other models that it holds: the second cohort has to be the bundle's validation set.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import numpy as np
@@ -19,24 +16,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.learning import (
-    OURS,
-    PLAIN_NETWORKS,
-    Logits,
-    compared,
-    first_patients,
-    learn,
-    options,
-    prepared,
-    printed,
-    score,
-)
+from benchmarks.learning import Logits, compared, keep_scores, options, prepared, printed
 from htcore import services
-from htcore.bundle import add_measurement
 from htcore.inference.predict import predict
 from htcore.training.cache import PreparedScan
 from htcore.training.features import Features, lesion_factors, radiomics
-from htcore.training.loop import LoopParameters
 
 Scans = tuple[PreparedScan, ...]
 Measure = Callable[[PreparedScan], Features]
@@ -97,23 +81,13 @@ def main() -> None:
     }
     for name, measure in measures.items():
         scores[name] = by_features(measure, training, test)
-    few = first_patients(training, arguments.patients)
-    loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
-    for recipe in (*PLAIN_NETWORKS, OURS) if few else ():
-        network = learn(recipe, few, loop, arguments.work, lambda line: print(line, flush=True))
-        scores[f"{recipe.name}, {arguments.patients} patients"] = score(recipe, network, test, arguments.threads)
     oracle = np.array([entry.scan.number("p_ht_image") or np.nan for entry in test], dtype=np.float64)
     if np.isfinite(oracle).all():
         scores[ORACLE] = oracle
     print(printed(compared(scores, test, NETWORK)))
     if arguments.keep:
-        others = {name: values.round(5) for name, values in scores.items() if name not in (NETWORK, ORACLE)}
-        frame = pd.DataFrame(others, index=pd.Index([entry.scan.scan_id for entry in test], name="scan_id"))
-        before = bundle.measurement("baselines.csv")
-        if before is not None:
-            former = pd.read_csv(io.BytesIO(before), index_col="scan_id")
-            frame = frame.join(former[former.columns.difference(frame.columns, sort=False)])
-        add_measurement(bundle.path, "baselines.csv", frame.to_csv().encode())
+        others = {name: values for name, values in scores.items() if name not in (NETWORK, ORACLE)}
+        keep_scores(bundle, test, others)
 
 
 if __name__ == "__main__":

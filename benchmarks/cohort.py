@@ -22,8 +22,8 @@ from benchmarks.targets import judge
 from htcore.evaluation import operating_point
 from htcore.plots import confusion_matrix, roc
 from htcore.types import ModelIdentity
-from htcore.ui.cohort_data import Measured, measure
-from htcore.ui.cohort_words import AT_THRESHOLD, figure_rows
+from htcore.ui.cohort.data import Measured, measure
+from htcore.ui.cohort.words import AT_THRESHOLD, figure_rows
 
 _BOUND_MS = {613: 150.0, 100_000: 500.0}
 _MOVES = 15

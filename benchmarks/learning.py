@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from htcore.bundle import Bundle, add_measurement
 from htcore.channels import MIRRORED
 from htcore.evaluation.delong import delong_difference, delong_interval
 from htcore.networks import NetworkConfig, SliceResNetConfig, VolumeResNetConfig
@@ -159,6 +161,17 @@ def printed(table: pd.DataFrame) -> str:
         against = "" if np.isnan(row.get("p", np.nan)) else f"{row['difference']:+12.3f}{row['p']:10.2g}"
         lines.append(f"{row['model']:60s}{row['auc']:7.3f}{interval:>16s}{row['share_of_best']:9.3f}{against}")
     return "\n".join(lines)
+
+
+def keep_scores(bundle: Bundle, scans: Sequence[PreparedScan], scores: dict[str, Logits]) -> None:
+    """Put other models' logits of the validation scans into the bundle, beside those it holds."""
+    rounded = {name: values.round(5) for name, values in scores.items()}
+    frame = pd.DataFrame(rounded, index=pd.Index([entry.scan.scan_id for entry in scans], name="scan_id"))
+    before = bundle.measurement("baselines.csv")
+    if before is not None:
+        former = pd.read_csv(io.BytesIO(before), index_col="scan_id")
+        frame = frame.join(former[former.columns.difference(frame.columns, sort=False)])
+    add_measurement(bundle.path, "baselines.csv", frame.to_csv().encode())
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:

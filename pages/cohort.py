@@ -8,9 +8,9 @@ from htcore.errors import HtcoreError
 from htcore.evaluation import operating_point
 from htcore.report import write_cohort_report
 from htcore.ui import session
-from htcore.ui.cohort_cases import draw_cases
-from htcore.ui.cohort_compared import draw_compared
-from htcore.ui.cohort_controls import (
+from htcore.ui.cohort.cases import draw_cases
+from htcore.ui.cohort.compared import draw_compared
+from htcore.ui.cohort.controls import (
     draw_filters,
     draw_nothing_measured,
     draw_own_predictions,
@@ -18,10 +18,10 @@ from htcore.ui.cohort_controls import (
     draw_sections,
     draw_threshold,
 )
-from htcore.ui.cohort_data import bundle_cohort, measured_cohort, own_cohort
-from htcore.ui.cohort_report import draw_downloads
-from htcore.ui.cohort_scoring import draw_choice, draw_scoring
-from htcore.ui.cohort_view import draw_at_threshold, draw_head, draw_risks, draw_subgroups, draw_usefulness
+from htcore.ui.cohort.data import bundle_cohort, measured_cohort, own_cohort
+from htcore.ui.cohort.report import draw_downloads
+from htcore.ui.cohort.scoring import draw_choice, draw_scoring
+from htcore.ui.cohort.view import draw_at_threshold, draw_head, draw_risks, draw_subgroups, draw_usefulness
 from htcore.ui.prevalence import draw_prevalence
 
 SECTIONS = ("At the threshold", "Risks", "Usefulness", "Subgroups", "Cases", "Compared", "Download")

@@ -7,8 +7,8 @@ import streamlit as st
 from htcore.errors import HtcoreError
 from htcore.training.card import card_of
 from htcore.ui import session
-from htcore.ui.model_reporting import draw_reporting
-from htcore.ui.model_view import draw_extras, draw_flow, draw_identity, draw_performance, draw_training
+from htcore.ui.model.reporting import draw_reporting
+from htcore.ui.model.view import draw_extras, draw_flow, draw_identity, draw_performance, draw_training
 
 st.title("Model")
 try:

@@ -9,10 +9,10 @@ import streamlit as st
 from htcore import report, serialise
 from htcore.types import Assessment
 from htcore.ui import session
-from htcore.ui.covered import draw_covered, draw_switch
-from htcore.ui.downloads import draw_downloads
-from htcore.ui.intake import draw_intake, draw_problem
-from htcore.ui.result import draw_receipt, draw_result
+from htcore.ui.review.covered import draw_covered, draw_switch
+from htcore.ui.review.downloads import draw_downloads
+from htcore.ui.review.intake import draw_intake, draw_problem
+from htcore.ui.review.result import draw_receipt, draw_result
 from htcore.ui.tab import remember_tab
 
 

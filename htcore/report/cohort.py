@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from htcore.report.charts import chart_height, draw_chart, has_rows
 from htcore.report.page import SPARE, printable
-from htcore.ui.cohort_whole import WholePage
+from htcore.ui.cohort.whole import WholePage
 
 if TYPE_CHECKING:
     from fpdf import FPDF

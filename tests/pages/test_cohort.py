@@ -15,13 +15,14 @@ from htcore.errors import BundleError, CohortError
 from htcore.evaluation import PAPER, Bootstrap, ValidationSet, evaluate, operating_point, youden_threshold
 from htcore.inference.calibrate import Calibration
 from htcore.types import ModelIdentity
-from htcore.ui import cohort_cases, session
+from htcore.ui import session
 from htcore.ui.case_pictures import publish
-from htcore.ui.cohort_controls import ROC_KEY
-from htcore.ui.cohort_data import Cohort, measure
-from htcore.ui.cohort_report import figures_csv, report_html, subgroups_csv
-from htcore.ui.cohort_whole import whole_page
-from htcore.ui.cohort_words import shown
+from htcore.ui.cohort import cases
+from htcore.ui.cohort.controls import ROC_KEY
+from htcore.ui.cohort.data import Cohort, measure
+from htcore.ui.cohort.report import figures_csv, report_html, subgroups_csv
+from htcore.ui.cohort.whole import whole_page
+from htcore.ui.cohort.words import shown
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
 from tests.small_bundle import write_small_bundle
@@ -136,19 +137,19 @@ def test_presets_set_the_threshold_exactly(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_click_on_the_roc_sets_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
-    from htcore.ui import cohort_controls
+    from htcore.ui.cohort import controls
 
     cohort = Cohort(frame(), "k" * 64, MODEL, True, 0.5, simulated=True)
     state: dict[str, Any] = {}
-    monkeypatch.setattr(cohort_controls.st, "session_state", state)
+    monkeypatch.setattr(controls.st, "session_state", state)
     for given, expected in (([0.37], 0.37), (0.21, 0.21)):
         state[ROC_KEY] = {"selection": {"points": [{"customdata": given}]}}
-        cohort_controls.choose_by_roc(cohort)
-        exact, widget = cohort_controls._keys(cohort)
+        controls.choose_by_roc(cohort)
+        exact, widget = controls._keys(cohort)
         assert state[exact] == expected and state[widget] == pytest.approx(100 * expected)
     for nothing in ([], [{}], [{"customdata": None}], [{"customdata": [7.0]}], [{"customdata": []}]):
         state[ROC_KEY] = {"selection": {"points": nothing}}
-        cohort_controls.choose_by_roc(cohort)
+        controls.choose_by_roc(cohort)
         assert state[exact] == 0.21
 
 
@@ -306,7 +307,7 @@ def test_cases_of_no_simulated_model_and_of_a_loaded_table_have_no_pictures(
 
 def test_the_file_of_cases_holds_no_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     files: list[Any] = []
-    monkeypatch.setattr(cohort_cases.st, "download_button", lambda label, data, **_: files.append(data))
+    monkeypatch.setattr(cases.st, "download_button", lambda label, data, **_: files.append(data))
     pictured(monkeypatch, tmp_path, frame())
     written = pd.read_csv(StringIO(files[0]()))
     assert len(written) == len(frame()) and {"picture", "stored_row"}.isdisjoint(written.columns)
@@ -455,18 +456,18 @@ def test_who_beats_whom_is_said_above_a_table_that_fits(monkeypatch: pytest.Monk
     assert "does **better** than 4 of 5 (AUC 0." in said and "each p < 0.001)" in said
 
 
-def opening(scan_id: str, lesion_volume_ml: float) -> None:
+def one_case(scan_id: str, lesion_volume_ml: float) -> None:
     """A page of one case's button."""
     import pandas as pd
 
-    from htcore.ui.cohort_opening import draw_opening
+    from htcore.ui.cohort.opening import draw_opening
 
     case = {"scan_id": scan_id, "lesion_volume_ml": lesion_volume_ml, "ht": 1, "kind": "FN"}
     draw_opening(pd.Series(case), "case", 0.3)
 
 
 def test_a_chosen_case_is_simulated_again_and_taken_to_the_review_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    from htcore.ui import cohort_opening
+    from htcore.ui.cohort import opening
 
     asked: list[Any] = []
 
@@ -476,10 +477,10 @@ def test_a_chosen_case_is_simulated_again_and_taken_to_the_review_page(monkeypat
             raise CohortError("This is no scan of a simulated cohort: open its files instead.")
         return b"nifti"
 
-    monkeypatch.setattr(cohort_opening.services, "simulate_again", again)
-    monkeypatch.setattr(cohort_opening.session, "take", lambda source, origin: asked.append((source, origin)))
-    monkeypatch.setattr(cohort_opening.st, "switch_page", asked.append)
-    page = AppTest.from_function(opening, args=("SIM-1-00042-1", 12.5)).run()
+    monkeypatch.setattr(opening.services, "simulate_again", again)
+    monkeypatch.setattr(opening.session, "take", lambda source, origin: asked.append((source, origin)))
+    monkeypatch.setattr(opening.st, "switch_page", asked.append)
+    page = AppTest.from_function(one_case, args=("SIM-1-00042-1", 12.5)).run()
     assert "SIM\\-1\\-00042\\-1" in page.button[0].label and "simulated" in page.button[0].label
     page.session_state["htcore.cohort.threshold-x"] = 0.3
     page.button[0].click().run()
@@ -488,6 +489,6 @@ def test_a_chosen_case_is_simulated_again_and_taken_to_the_review_page(monkeypat
     assert not page.exception and (again_of, then) == (("SIM-1-00042-1", 12.5), "pages/review.py")
     assert name.endswith(".nii.gz") and stream.getvalue() == b"nifti"
     assert page.session_state["htcore.cohort.threshold-x"] == 0.3
-    page = AppTest.from_function(opening, args=("mine", 12.5)).run()
+    page = AppTest.from_function(one_case, args=("mine", 12.5)).run()
     page.button[0].click().run()
     assert "no scan of a simulated cohort" in page.error[0].value and asked[3:] == [("mine", 12.5)]

@@ -13,8 +13,8 @@ from htcore.errors import BundleError
 from htcore.settings import Settings
 from htcore.training.card import card_of
 from htcore.ui import session
-from htcore.ui.model_reporting import ITEMS
-from htcore.ui.model_view import card_stages, flow_rows, joint_words, losses_of, stages_words
+from htcore.ui.model.reporting import ITEMS
+from htcore.ui.model.view import card_stages, flow_rows, joint_words, losses_of, stages_words
 from tests.small_bundle import write_small_bundle
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "model.py")

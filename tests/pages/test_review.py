@@ -1,144 +1,31 @@
 from __future__ import annotations
 
-import gc
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import pandas as pd
 import pytest
 from scipy.special import expit
 from streamlit.testing.v1 import AppTest
 
 from htcore import services
-from htcore.bundle import Calibration
 from htcore.errors import ReadError
 from htcore.inference.clinical import ClinicalModel
-from htcore.types import Assessment, Familiarity, ModelIdentity, NearCase, RegionContribution
-from htcore.ui import intake, session
-from htcore.ui.job import Job
+from htcore.types import Familiarity, ModelIdentity, NearCase, RegionContribution
+from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
-from htcore.ui.patient import joined
+from htcore.ui.review.patient import joined
+from tests.pages.review_stage import (
+    UPLOAD,
+    assessing,
+    fail_with,
+    finished,
+    press,
+    texts,
+    upload,
+    with_bundle,
+)
 from tests.ui.opened import refused, scored
-
-PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "review.py")
-UPLOAD = ("scan.dcm", b"bytes", "application/dicom")
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr(services, "list_models", lambda: ("test-model",))
-    monkeypatch.setattr(services, "example_studies", lambda: ())
-    return AppTest.from_file(PAGE, default_timeout=20)
-
-
-def assessing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Assessment]) -> list[Any]:
-    """Let ``act`` answer for ``services.assess``; returns the sources it was given."""
-    sources: list[Any] = []
-
-    def assess(source: Any, *, model_id: str | None, progress: Any, so_far: Any, stop: threading.Event) -> Assessment:
-        sources.append(source)
-        for stage, fraction in (("reading", 0.0), ("network", 0.5)):
-            progress(stage, fraction)
-        opened = act()
-        if opened.risk is not None:
-            so_far(replace(opened, risk=None, evidence=None, model=None))
-            so_far(replace(opened, evidence=None))
-        return opened
-
-    monkeypatch.setattr(services, "assess", assess)
-    return sources
-
-
-def fail_with(error: Exception) -> Callable[[], Assessment]:
-    def act() -> Assessment:
-        raise error
-
-    return act
-
-
-def with_bundle(monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None = None) -> None:
-    """The model that scored is at hand: own prevalence 49%, 60 validation scans that score as the open one does."""
-    probability = expit(1.2 * -0.1 - 0.1)
-    labels = [k % 3 == 0 for k in range(60)] + [k % 2 for k in range(40)]
-    table = pd.DataFrame(
-        {
-            "patient_id": [f"P{k}" for k in range(100)],
-            "scan_id": [f"S{k}" for k in range(100)],
-            "ht": [int(label) for label in labels],
-            "probability": [probability] * 60 + [0.9] * 40,
-        }
-    )
-    calibration = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.6, 0.49, 20, 25)
-    bundle = SimpleNamespace(validation=table, identity=scored().model, calibration=calibration, clinical=clinical)
-    monkeypatch.setattr(session, "current_bundle", lambda: bundle)
-
-
-def texts(page: AppTest) -> str:
-    return "\n".join(str(element.value) for element in [*page.markdown, *page.caption, *page.subheader])
-
-
-def upload(page: AppTest) -> AppTest:
-    """Give the page a file, and wait until it is assessed."""
-    page.run()
-    page.file_uploader[0].set_value([UPLOAD])
-    return finished(page.run())
-
-
-def finished(page: AppTest) -> AppTest:
-    """The page once nothing is under way: the browser would ask for it by itself."""
-    for _ in range(100):
-        if "htcore.job" not in page.session_state:
-            return page
-        page.session_state["htcore.job"].wait(0.2)
-        page.run()
-    raise AssertionError("the study is still under way")
-
-
-class Held:
-    """A stand-in for ``services.assess`` that stops where a test wants it to: after the risk, before the maps."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.sources: list[Any] = []
-        self.stops: list[threading.Event] = []
-        self.early, self.go = threading.Event(), threading.Event()
-        monkeypatch.setattr(services, "assess", self.assess)
-
-    def assess(
-        self, source: Any, *, model_id: str | None, progress: Any, so_far: Any, stop: threading.Event
-    ) -> Assessment:
-        """Tell the risk, wait until ``go`` is set, and answer with all of it."""
-        self.sources.append(source)
-        self.stops.append(stop)
-        progress("network", 0.6)
-        so_far(replace(scored(), risk=None, evidence=None, model=None))
-        so_far(replace(scored(), evidence=None, timing_ms={}))
-        progress("explaining", 0.8)
-        self.early.set()
-        assert self.go.wait(20)
-        return scored()
-
-    def open(self, page: AppTest) -> AppTest:
-        """Upload a file, and draw the page with the risk known and no maps."""
-        page.run()
-        page.file_uploader[0].set_value([UPLOAD])
-        page.run()
-        assert self.early.wait(20)
-        return page.run()
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
-    stand_in = Held(monkeypatch)
-    yield stand_in
-    stand_in.go.set()
-
-
-def press(page: AppTest, label: str) -> None:
-    next(button for button in page.button if button.label == label).click()
 
 
 def test_empty_page_asks_for_a_scan(page: AppTest) -> None:
@@ -328,102 +215,6 @@ def test_without_regions_no_waterfall_is_drawn(page: AppTest, monkeypatch: pytes
     assessing(monkeypatch, lambda: replace(opened, evidence=replace(opened.evidence, regions=())))
     upload(page)
     assert not page.exception and len(page.get("plotly_chart")) == with_regions - 1
-
-
-def test_the_risk_is_drawn_before_the_reasons_are_found(page: AppTest, held: Held) -> None:
-    held.open(page)
-    assert not page.exception
-    shown = texts(page)
-    assert "about 62 go on to bleed" in shown and RESEARCH_NOTICE in shown
-    assert "The maps and the reasons follow." in shown and "acute infarct" not in shown
-    assert page.status[0].label.startswith("Finding the reasons · 80%") and not page.get("download_button")
-    held.go.set()
-    finished(page)
-    assert "acute infarct" in texts(page) and "follow." not in texts(page) and not page.status
-
-
-def test_cancel_stops_the_work_and_says_so(page: AppTest, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    held.open(page)
-    press(page, "Cancel")
-    page.run()
-    assert held.stops[0].is_set()
-    assert page.title[0].value == "Review a scan" and "about 62" not in texts(page)
-    assert page.info[0].value == "Cancelled. Nothing of that scan was kept."
-    for key in ("job", "assessment", "served", "problem"):
-        assert f"htcore.{key}" not in page.session_state
-    assessing(monkeypatch, scored)
-    upload(page)
-    assert not page.info and "about 62" in texts(page)
-
-
-def test_neither_hiding_nor_a_prevalence_nor_another_page_begins_the_work_again(
-    page: AppTest, held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with_bundle(monkeypatch)
-    held.open(page)
-    press(page, "Hide the result")
-    page.run()
-    assert not page.exception and "about 62" not in texts(page) and page.info[0].value == "The result is hidden."
-    page.run()  # as after another page: the script begins anew with the same session
-    press(page, "Show the result")
-    page.run()
-    page.get("button_group")[0].set_value("unselected").run()
-    assert "where 27 of 100 bleed in all" in texts(page) and "The maps and the reasons follow." in texts(page)
-    assert len(held.sources) == 1 and not held.stops[0].is_set()
-    held.go.set()
-    finished(page)
-    assert len(held.sources) == 1 and "acute infarct" in texts(page) and "where 27 of 100" in texts(page)
-
-
-def test_a_result_that_came_while_nobody_looked_is_there_on_return(page: AppTest, held: Held) -> None:
-    held.open(page)
-    held.go.set()
-    assert page.session_state["htcore.job"].wait(20)
-    page.run()
-    assert len(held.sources) == 1 and "acute infarct" in texts(page) and "htcore.job" not in page.session_state
-
-
-def test_a_drop_meanwhile_replaces_what_is_under_way(page: AppTest, held: Held) -> None:
-    held.open(page)
-    page.file_uploader[0].set_value([("picture.png", b"no scan", "image/png")])
-    page.run()
-    assert [[name for name, _ in source] for source in held.sources] == [["scan.dcm"], ["picture.png"]]
-    assert [stop.is_set() for stop in held.stops] == [True, False]
-    assert all(not uploader.value for uploader in page.file_uploader)
-
-
-def test_an_upload_that_a_late_message_repeats_is_taken_once(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    state: dict[str, Any] = {"files-0": [SimpleNamespace(name="scan.dcm")], "htcore.uploads": 1}
-    monkeypatch.setattr(intake.st, "session_state", state)
-    intake._take_upload("files-0", 0)
-    assert "htcore.job" not in state
-    intake._take_upload("files-0", 1)
-    assert held.early.wait(20) and [name for name, _ in held.sources[0]] == ["scan.dcm"]
-
-
-def test_the_last_error_is_gone_while_the_next_input_is_read(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    assessing(monkeypatch, fail_with(ReadError("No image was found: export the series again.")))
-    upload(page)
-    assert page.error
-    stand_in = Held(monkeypatch)
-    page.file_uploader[0].set_value([UPLOAD])
-    page.run()
-    assert page.status and not page.error
-    stand_in.go.set()
-
-
-def test_nothing_of_the_result_is_drawn_early_while_it_is_hidden(page: AppTest, held: Held) -> None:
-    page.session_state["htcore.covered"] = True
-    held.open(page)
-    assert page.status and "about 62" not in texts(page) and not page.get("plotly_chart")
-
-
-def test_a_study_of_a_session_that_ended_is_stopped(held: Held) -> None:
-    job = Job([("scan.dcm", None)], "test-model")
-    assert held.early.wait(20)
-    del job
-    gc.collect()
-    assert held.stops[0].is_set()
 
 
 def test_a_refused_scan_has_nothing_to_hide_or_to_take_along(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from htcore.limits import checkpoint
 from htcore.services import RefusedScan, ScoredScan
 from htcore.settings import Settings
 from htcore.training.cohort import Cohort, CohortScan
-from htcore.ui import cohort_scoring
+from htcore.ui.cohort import scoring
 from tests.evaluation.cohort import frame
 from tests.pages.test_cohort import page_with, source, texts
 
@@ -57,8 +57,8 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     return page
 
 
-def scoring_of(page: AppTest) -> cohort_scoring.Scoring:
-    found: cohort_scoring.Scoring = page.session_state[cohort_scoring._SCORING]
+def scoring_of(page: AppTest) -> scoring.Scoring:
+    found: scoring.Scoring = page.session_state[scoring._SCORING]
     return found
 
 

@@ -22,9 +22,9 @@ from htcore.plots.palette import SKY, VERMILION
 from htcore.report import write_cohort_report
 from htcore.report.charts import draw_chart, ticks
 from htcore.types import ModelIdentity
-from htcore.ui.cohort_data import Cohort, measure
-from htcore.ui.cohort_whole import WholePage, whole_page
-from htcore.ui.cohort_words import shown
+from htcore.ui.cohort.data import Cohort, measure
+from htcore.ui.cohort.whole import WholePage, whole_page
+from htcore.ui.cohort.words import shown
 from tests.evaluation.cohort import frame
 
 MODEL = ModelIdentity("test-model", "ab" * 32, "simulated cohort", simulated=True)

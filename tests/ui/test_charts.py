@@ -12,9 +12,9 @@ from htcore.evaluation import Confusion, Interval, operating_point
 from htcore.plots import confusion_matrix, roc
 from htcore.ui import charts
 from htcore.ui.charts import Theme, draw_saved_chart, take_away
-from htcore.ui.cohort_data import Cohort, measure
-from htcore.ui.cohort_report import report_html
-from htcore.ui.cohort_whole import whole_page
+from htcore.ui.cohort.data import Cohort, measure
+from htcore.ui.cohort.report import report_html
+from htcore.ui.cohort.whole import whole_page
 from tests.evaluation.cohort import frame
 
 NOTICES = {True: "simulated scans · research use only", False: "research use only", None: "research use only"}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from htcore.ui.model_moves import moves_check
+from htcore.ui.model.moves import moves_check
 
 STILL = {"variation": "mirrored", "n": 60, "unreadable": 0, "risk_median": 0.0, "risk_p90": 0.0, "risk_worst": 0.001}
 STILL |= {"sides_asked": 29, "wrong_sides": 0}

@@ -7,10 +7,10 @@ import streamlit as st
 from htcore.types import Assessment, StudyReceipt
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
-from htcore.ui.patient import draw_clinical, draw_nearest
-from htcore.ui.progress import draw_progress
-from htcore.ui.reasons import draw_reasons
-from htcore.ui.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
+from htcore.ui.review.patient import draw_clinical, draw_nearest
+from htcore.ui.review.progress import draw_progress
+from htcore.ui.review.reasons import draw_reasons
+from htcore.ui.review.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
 from htcore.ui.viewer import draw_viewer
 from htcore.ui.words import finding_sentence, plain
 

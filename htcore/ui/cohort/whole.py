@@ -11,16 +11,16 @@ import plotly.graph_objects as go
 
 from htcore.evaluation import OperatingPoint
 from htcore.plots import calibration_curve, confusion_matrix, decision, forest, precision_recall, score_distribution
-from htcore.ui.cohort_compared import MODELS_CAPTION, model_groups, model_rows, models_text, paper_rows, paper_words
-from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_view import (
+from htcore.ui.cohort.compared import MODELS_CAPTION, model_groups, model_rows, models_text, paper_rows, paper_words
+from htcore.ui.cohort.data import Cohort, Measured
+from htcore.ui.cohort.view import (
     calibration_words,
     fixed_rows,
     resampling_words,
     roc_figure,
     subgroup_rows,
 )
-from htcore.ui.cohort_words import AT_THRESHOLD, figure_rows
+from htcore.ui.cohort.words import AT_THRESHOLD, figure_rows
 from htcore.ui.notice import notice_for
 
 

@@ -13,8 +13,8 @@ import streamlit as st
 
 from htcore.evaluation import Interval, OperatingPoint
 from htcore.ui.charts import FORMAT_KEY, TOOLBAR, take_away
-from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_whole import WholePage, source_of, whole_page
+from htcore.ui.cohort.data import Cohort, Measured
+from htcore.ui.cohort.whole import WholePage, source_of, whole_page
 
 Write = Callable[[WholePage], str | bytes]
 

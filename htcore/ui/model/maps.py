@@ -11,7 +11,7 @@ import streamlit as st
 
 from htcore.bundle import Bundle
 from htcore.ui.figures import NONE, listed, share, with_interval
-from htcore.ui.model_files import Check, Verdict, draw_check, in_short, read_values, source
+from htcore.ui.model.files import Check, Verdict, draw_check, in_short, read_values, source
 from htcore.ui.words import plain, signed
 
 EXPLANATION = "explanation.json"

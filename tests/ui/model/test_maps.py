@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from htcore.ui.model_files import Check, in_short
-from htcore.ui.model_maps import map_checks, overlap_rows
+from htcore.ui.model.files import Check, in_short
+from htcore.ui.model.maps import map_checks, overlap_rows
 
 
 def hit(value: float, low: float, high: float, n: int = 200, **more: float) -> dict[str, float]:

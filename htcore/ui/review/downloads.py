@@ -9,8 +9,8 @@ import streamlit as st
 
 from htcore.types import Assessment
 from htcore.ui import session
-from htcore.ui.patient import joined
-from htcore.ui.risk import at_chosen_prevalence
+from htcore.ui.review.patient import joined
+from htcore.ui.review.risk import at_chosen_prevalence
 from htcore.ui.words import LABEL_LETTERS
 
 Make = Callable[[Assessment], bytes]

@@ -20,9 +20,9 @@ from htcore.plots.learning_curve import loss_curve
 from htcore.training.card import Stage, stages
 from htcore.ui.charts import draw_chart
 from htcore.ui.figures import NONE, TOLD_APART, difference, p_words, with_interval
-from htcore.ui.model_learning import draw_ablations, draw_efficiency
-from htcore.ui.model_maps import draw_maps
-from htcore.ui.model_moves import draw_moves
+from htcore.ui.model.learning import draw_ablations, draw_efficiency
+from htcore.ui.model.maps import draw_maps
+from htcore.ui.model.moves import draw_moves
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 

@@ -5,7 +5,7 @@ import io
 import pandas as pd
 import pytest
 
-from htcore.ui.model_learning import (
+from htcore.ui.model.learning import (
     ablation_rows,
     ablation_words,
     best_possible,

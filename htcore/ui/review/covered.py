@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from htcore.ui import session
-from htcore.ui.progress import draw_progress
+from htcore.ui.review.progress import draw_progress
 from htcore.ui.viewer import draw_viewer
 
 # Close below the navigation bar, where it costs the slices little height.

@@ -20,8 +20,8 @@ from htcore.evaluation import (
     delong_difference,
     mcnemar,
 )
-from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_words import NAMES, shown
+from htcore.ui.cohort.data import Cohort, Measured
+from htcore.ui.cohort.words import NAMES, shown
 from htcore.ui.figures import TOLD_APART, difference, draw_table, listed, p_cell, p_words
 from htcore.ui.words import plain
 

@@ -24,7 +24,7 @@ from htcore.evaluation import (
 )
 from htcore.inference.calibrate import shift_prevalence
 from htcore.ui import session
-from htcore.ui.cohort_data import Cohort, keep_own, own_cohort
+from htcore.ui.cohort.data import Cohort, keep_own, own_cohort
 from htcore.ui.words import plain
 
 ROC_KEY = "cohort-roc"

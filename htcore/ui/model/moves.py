@@ -12,7 +12,7 @@ import streamlit as st
 from htcore.bundle import Bundle
 from htcore.inference.peers import wilson
 from htcore.ui.figures import NONE, listed
-from htcore.ui.model_files import Check, Verdict, draw_check, no_values, read_values, source
+from htcore.ui.model.files import Check, Verdict, draw_check, no_values, read_values, source
 from htcore.ui.words import plain
 
 ROBUSTNESS = "robustness.json"

@@ -18,7 +18,7 @@ from htcore import services
 from htcore.errors import HtcoreError
 from htcore.services import RefusedScan, ScoredScan
 from htcore.ui import session
-from htcore.ui.cohort_data import keep_scored
+from htcore.ui.cohort.data import keep_scored
 from htcore.ui.server import watch_session
 from htcore.ui.work import Step, Stopped, Work
 

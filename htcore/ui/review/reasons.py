@@ -10,7 +10,7 @@ import streamlit as st
 
 from htcore.types import Assessment
 from htcore.ui.charts import draw_chart
-from htcore.ui.risk import at_chosen_prevalence, bundle_of
+from htcore.ui.review.risk import at_chosen_prevalence, bundle_of
 from htcore.ui.words import lesion_sentence, mirror_sentence, percent, region_name
 
 if TYPE_CHECKING:

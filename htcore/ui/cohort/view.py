@@ -21,10 +21,10 @@ from htcore.plots import (
 )
 from htcore.training.card import stages
 from htcore.ui.charts import draw_saved_chart
-from htcore.ui.cohort_compared import model_groups, models_words
-from htcore.ui.cohort_controls import ROC_KEY, choose_by_roc
-from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_words import AT_THRESHOLD, NAMES, figure_rows, shown
+from htcore.ui.cohort.compared import model_groups, models_words
+from htcore.ui.cohort.controls import ROC_KEY, choose_by_roc
+from htcore.ui.cohort.data import Cohort, Measured
+from htcore.ui.cohort.words import AT_THRESHOLD, NAMES, figure_rows, shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 

@@ -24,7 +24,7 @@ from htcore.ui.figures import (
     p_words,
     with_interval,
 )
-from htcore.ui.model_files import read_table, source
+from htcore.ui.model.files import read_table, source
 from htcore.ui.words import plain
 
 EFFICIENCY, ABLATIONS = "data_efficiency.csv", "ablations.csv"

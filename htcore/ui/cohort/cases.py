@@ -9,8 +9,8 @@ import streamlit as st
 
 from htcore.evaluation import KINDS, OperatingPoint, case_table, confident_mistakes
 from htcore.types import SURE, Limits, as_shown
-from htcore.ui.cohort_data import Cohort, Measured
-from htcore.ui.cohort_opening import draw_opening
+from htcore.ui.cohort.data import Cohort, Measured
+from htcore.ui.cohort.opening import draw_opening
 
 _MOST_ROWS = 2000
 """More would make every move of the threshold wait for the table; the file has all."""

@@ -11,7 +11,7 @@ from htcore.errors import UsageError
 from htcore.types import Assessment, ClinicalRisk, Familiarity, Limits
 from htcore.ui import session
 from htcore.ui.charts import draw_chart
-from htcore.ui.risk import at_chosen_prevalence, bundle_of
+from htcore.ui.review.risk import at_chosen_prevalence, bundle_of
 from htcore.ui.words import COVARIATES, covariate_name, joint_sentence, percent, plain
 
 if TYPE_CHECKING:

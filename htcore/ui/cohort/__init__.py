@@ -1,0 +1,1 @@
+"""The cohort page: how good the model is, and at which threshold."""

@@ -1,0 +1,1 @@
+"""The review page: one study, its risk, and why."""
