@@ -19,6 +19,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"`((?:htcore|tests|benchmarks|docs|models|pages)/[\w./-]+)`")
 COMMAND = re.compile(r"python -m htcore ([^\n`]+)")
+BENCHMARK = re.compile(r"python -m (benchmarks\.[a-z_]+)")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -50,6 +51,11 @@ def test_files_that_are_named_exist(document: str, target: str) -> None:
 @pytest.mark.parametrize(("document", "command"), [pair for pair in each(COMMAND) if pair[1][0].islower()])
 def test_commands_are_understood(document: str, command: str) -> None:
     assert fault_of(command.split(" #")[0].rstrip("…. ")) is None
+
+
+@pytest.mark.parametrize(("document", "module"), each(BENCHMARK))
+def test_benchmarks_that_are_named_exist(document: str, module: str) -> None:
+    assert (ROOT / f"{module.replace('.', '/')}.py").exists()
 
 
 def test_every_command_stands_in_the_readme() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +62,16 @@ def open_study(page: Page, address: str, files: list[Path]) -> str:
     page.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached", timeout=SCORE_MS)
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
     return volumes[-1]
+
+
+def open_first_case(page: Page) -> None:
+    """Open the first scan of the cases that bled though the risk was low."""
+    table = page.get_by_test_id("stDataFrame").first
+    table.locator("canvas").first.wait_for()
+    page.wait_for_timeout(1500)
+    # The box before the first row.
+    table.click(position={"x": 16, "y": 52})
+    page.get_by_role("button", name=re.compile("Open SIM-")).click()
 
 
 def slice_number(page: Page) -> int:

@@ -15,7 +15,7 @@ from htcore.settings import Settings
 from htcore.simulation import CohortParameters, simulate_cohort
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.conftest import serving
-from tests.e2e.dashboard import OPENED, SCORE_MS, shoot
+from tests.e2e.dashboard import OPENED, SCORE_MS, open_first_case, shoot
 from tests.evaluation.cohort import frame
 
 if TYPE_CHECKING:
@@ -157,12 +157,7 @@ def test_a_case_opens_on_the_review_page_and_the_threshold_is_kept(page: Page, a
     page.get_by_role("button", name="Sensitivity ≥ 90%").click()
     kept = wait_until(page, lambda now: now != first)
     page.get_by_role("tab", name="Cases").click()
-    table = page.get_by_test_id("stDataFrame").first
-    table.locator("canvas").first.wait_for()
-    page.wait_for_timeout(1500)
-    # The box before the first row.
-    table.click(position={"x": 16, "y": 52})
-    page.get_by_role("button", name=re.compile("Open SIM-")).click()
+    open_first_case(page)
     page.get_by_role("button", name="Hide the result").wait_for(timeout=SCORE_MS)
     page.wait_for_selector(OPENED, timeout=SCORE_MS)
     page.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached", timeout=SCORE_MS)

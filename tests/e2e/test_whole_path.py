@@ -17,7 +17,7 @@ from htcore import services
 from htcore.settings import Settings
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.conftest import serving
-from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, pixels, shoot, slice_number
+from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, drop, open_first_case, pixels, shoot, slice_number
 from tests.e2e.test_cohort import threshold, wait_until
 from tests.evaluation.cohort import frame
 
@@ -43,7 +43,7 @@ def assessed(page: Page) -> str:
     return page.get_by_text("go on to bleed").first.inner_text()
 
 
-def test_from_an_example_to_a_model_of_ones_own(page: Page, tmp_path: Path) -> None:
+def test_from_an_example_to_a_model_of_ones_own(page: Page, study_files: list[Path], tmp_path: Path) -> None:
     examples = services.example_studies()
     if not examples:
         pytest.skip("no example study is at hand")
@@ -78,6 +78,11 @@ def test_from_an_example_to_a_model_of_ones_own(page: Page, tmp_path: Path) -> N
 
         page.get_by_role("link", name="Review a scan").click()
         assert assessed(page) == by_shipped
+        page.get_by_role("link", name="Cohort").click()
+        page.get_by_role("tab", name="Cases", selected=True).wait_for()
+        open_first_case(page)
+        page.get_by_text(f"at the threshold of {chosen}% there").wait_for(timeout=SCORE_MS)
+        assert assessed(page) != by_shipped
         page.get_by_role("link", name="Model").click()
         page.get_by_text("From cohort to figures").wait_for()
         page.get_by_role("link", name="Cohort").click()
@@ -108,3 +113,8 @@ def test_from_an_example_to_a_model_of_ones_own(page: Page, tmp_path: Path) -> N
         assert assessed(page) != by_shipped
         page.get_by_text(re.compile(r"\bmine\b")).first.wait_for()
         shoot(page, "path-own-model")
+
+        by_own = assessed(page)
+        drop(page, study_files)
+        page.get_by_text("go on to bleed").first.filter(has_not_text=by_own).wait_for(timeout=SCORE_MS)
+        assert assessed(page) != by_own

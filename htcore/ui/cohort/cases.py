@@ -55,6 +55,11 @@ _OF_A_MISTAKE = ("picture", "scan_id", "probability", "p_ht_image", "patient_id"
 def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> None:
     """The mistakes first, then every scan; a chosen one of a simulated validation set can be opened."""
     cases = case_table(measured.table, point.threshold)
+    _draw_mistakes(cohort, cases, point.threshold)
+    _draw_all(cohort, cases, point.threshold)
+
+
+def _draw_mistakes(cohort: Cohort, cases: pd.DataFrame, threshold: float) -> None:
     missed, false = confident_mistakes(cases)
     st.subheader("The most confident mistakes")
     left, right = st.columns(2, gap="large")
@@ -65,7 +70,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
             "cohort-missed",
             "No scan that bled lies below the threshold.",
             cohort,
-            point.threshold,
+            threshold,
             _OF_A_MISTAKE,
         )
     with right:
@@ -75,7 +80,7 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
             "cohort-false",
             "No scan without HT lies above the threshold.",
             cohort,
-            point.threshold,
+            threshold,
             _OF_A_MISTAKE,
         )
     st.caption(
@@ -90,6 +95,9 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
             else "A scan can be looked at only where its files are."
         )
     )
+
+
+def _draw_all(cohort: Cohort, cases: pd.DataFrame, threshold: float) -> None:
     st.subheader("All scans")
     kinds = st.pills(
         "Show",
@@ -100,8 +108,8 @@ def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
         key="cohort-kinds",
     )
     chosen = cases[cases["kind"].isin(kinds)]
-    rows = chosen.iloc[(chosen["probability"] - point.threshold).abs().argsort(kind="stable")[::-1]]
-    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", cohort, point.threshold)
+    rows = chosen.iloc[(chosen["probability"] - threshold).abs().argsort(kind="stable")[::-1]]
+    _table(rows.head(_MOST_ROWS), "cohort-cases", "No scan is of the kinds chosen.", cohort, threshold)
     cut = f" The {_MOST_ROWS} farthest from it are shown; the file has all." if len(rows) > _MOST_ROWS else ""
     low, high = _ends(cohort)
     st.caption(
