@@ -33,7 +33,7 @@ clean:
 
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it: make PYTHON=/path/to/python3.11 …"; exit 1; }
-	@echo "Making the environment in $(VENV): several minutes, once."
+	@echo "Making the environment in $(VENV), once: 2 GB, two to five minutes without a word."
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 

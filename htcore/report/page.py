@@ -5,12 +5,13 @@ No identifier can be in it but what the user typed: an ``Assessment`` holds none
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, cast
 
 from htcore.errors import RefusedError
 from htcore.report.pictures import KeySlice, colour_bar, key_slices
-from htcore.types import EVIDENCE_TOP, Assessment, Evidence, ModelIdentity, RiskEstimate, as_shown
+from htcore.types import EVIDENCE_TOP, Assessment, Evidence, Finding, ModelIdentity, RiskEstimate, as_shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
     LABEL_LETTERS,
@@ -35,6 +36,7 @@ _PICTURE, _GAP = 56.0, 1.5
 _WORDS = _MARGIN + 2 * _PICTURE + _GAP + 6.0
 _WORDS_WIDTH = _PAGE_WIDTH - _MARGIN - _WORDS
 _LINE = 4.1
+_WARNINGS = 60.0
 _INK, _GREY, _RED = (20, 26, 32), (85, 92, 100), (160, 60, 0)
 _MAX_DPI = 180
 _REGIONS = 5
@@ -179,6 +181,12 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
     pdf.ln(2)
     _say(pdf, risk_sentence(risk, simulated=model is not None and model.simulated))
     _say(pdf, f"Interval: {risk.interval_method}.", size=7, colour=_GREY)
+    findings = assessment.quality.findings
+    warnings = [one for one in findings if one.severity != "info"]
+    if warnings:
+        pdf.ln(1)
+        _say(pdf, "Warnings about this scan", size=11, bold=True, colour=_RED)
+        _findings(pdf, assessment, warnings, pdf.get_y() + _WARNINGS)
     if assessment.clinical is not None:
         pdf.ln(1)
         _say(pdf, joint_sentence(assessment.clinical, risk))
@@ -188,7 +196,7 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
     _regions(pdf, evidence)
     pdf.ln(2)
     _say(pdf, "Quality of the scan", size=11, bold=True)
-    _findings(pdf, assessment)
+    _findings(pdf, assessment, [one for one in findings if one.severity == "info"], _FOOT)
     pdf.set_left_margin(_MARGIN)
 
 
@@ -218,17 +226,15 @@ def _bar(pdf: FPDF, risk: RiskEstimate) -> None:
     _say(pdf, "0% to 100%. Dark: this scan; light blue: its interval; orange: the threshold.", size=7, colour=_GREY)
 
 
-def _findings(pdf: FPDF, assessment: Assessment) -> None:
-    """The findings that fit, the severest first, and how many do not."""
-    order = {"refuse": 0, "warn": 1, "info": 2}
-    findings = sorted(assessment.quality.findings, key=lambda one: order[one.severity])
+def _findings(pdf: FPDF, assessment: Assessment, findings: Sequence[Finding], bottom: float) -> None:
+    """The findings that fit above ``bottom`` mm, and how many do not."""
     if not findings:
-        _say(pdf, "Nothing to remark.")
+        _say(pdf, "Nothing to remark." if not assessment.quality.findings else "Nothing more to remark.")
     for shown, finding in enumerate(findings):
-        text = f"{finding.severity}: {finding_sentence(finding, assessment.volume)}"
+        text = finding_sentence(finding, assessment.volume)
         pdf.set_font("Helvetica", "", 8)
         height = pdf.multi_cell(pdf.epw, 8 * 0.46, printable(text), align="L", dry_run=True, output="HEIGHT")
-        if pdf.get_y() + cast(float, height) > _FOOT - 2 * _LINE:
+        if pdf.get_y() + cast(float, height) > bottom - 2 * _LINE:
             _say(pdf, f"and {len(findings) - shown} more: see the dashboard.", size=8)
             return
         _say(pdf, text, size=8)

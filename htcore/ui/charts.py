@@ -38,7 +38,7 @@ def draw_chart(figure: go.Figure, key: str) -> None:
         figure.update_xaxes(tickfont=font, title={"font": font})
         figure.update_yaxes(tickfont=font, title={"font": font})
         figure.update_annotations(font=font)
-        figure.update_traces(number={"font": font}, gauge={"axis": {"tickfont": font}}, selector={"type": "indicator"})
+        figure.update_traces(gauge={"axis": {"tickfont": font}}, selector={"type": "indicator"})
     st.plotly_chart(figure, key=key, config={"displayModeBar": False})
 
 

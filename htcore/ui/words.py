@@ -141,13 +141,15 @@ def covariate_name(part: CovariateContribution) -> str:
     return f"{name} {part.value:g} {unit}" if unit else name if part.value else f"no {name}"
 
 
-def peers_sentence(peers: Peers, *, simulated: bool, weighed_to: float | None = None) -> str:
+def peers_sentence(peers: Peers, limits: Limits, *, simulated: bool, weighed_to: float | None = None) -> str:
     """How the validation scans that score like this one ended, in natural frequencies.
 
-    ``weighed_to`` is the prevalence that their outcomes were weighed to, where it is not their own.
+    Their risks are told no further than ``limits``; ``weighed_to`` is the prevalence that their outcomes were weighed
+    to, where it is not their own.
     """
     scans = "simulated validation scans" if simulated else "validation scans"
-    like = f"{scans} that scored like this one (risk {percent(peers.low)} to {percent(peers.high)})"
+    low, high = percent(peers.low, limits), percent(peers.high, limits)
+    like = f"{scans} that scored like this one (risk {low if low == high else f'{low} to {high}'})"
     if peers.share is None:
         return f"Only {peers.n_scans} {like}: too few to say how such scans ended."
     share = peers.share
@@ -200,7 +202,7 @@ def lesion_sentence(lesion: LesionMeasure) -> str:
         return "The model sees no acute infarct above its cut-off."
     where = "across the midline" if lesion.side == "midline" else f"on the patient's {lesion.side}"
     size = f"{lesion.volume_ml:.0f} mL" if lesion.volume_ml >= 1 else "less than 1 mL"
-    return f"The model sees {size} of acute infarct, {where}."
+    return f"The model takes {size} for acute infarct, {where}."
 
 
 def timing_sentence(assessment: Assessment) -> str:

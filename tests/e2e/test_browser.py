@@ -23,7 +23,7 @@ def test_a_study_goes_in_and_a_risk_with_its_reasons_comes_out(
     open_study(page, address, study_files)
     page.get_by_text("go on to bleed").wait_for()
     page.locator(".js-plotly-plot").first.wait_for()
-    assert page.get_by_text("mL of acute infarct, on the patient's left").count() == 1
+    assert page.get_by_text("mL for acute infarct, on the patient's left").count() == 1
     assert page.get_by_text("Research use only · weights trained on simulated scans").count() >= 2
     shoot(page, "review")
 

@@ -79,7 +79,7 @@ def test_report_and_prediction_come_down(opened: tuple[Page, list[object]]) -> N
 
 def test_the_prevalence_stays_over_pages(opened: tuple[Page, list[object]]) -> None:
     page, _ = opened
-    page.get_by_role("radio", name="unselected, 27%").click()
+    page.get_by_role("radio", name="unselected patients, 27%").click()
     page.get_by_text("where 27 of 100 bleed in all").wait_for()
     page.get_by_text("Where 27% bleed: of those").wait_for()
     shoot(page, "prevalence")
@@ -88,4 +88,4 @@ def test_the_prevalence_stays_over_pages(opened: tuple[Page, list[object]]) -> N
     page.get_by_role("link", name="Review a scan").click()
     page.wait_for_selector(OPENED)
     page.get_by_text("where 27 of 100 bleed in all").wait_for()
-    assert page.get_by_role("radio", name="unselected, 27%").get_attribute("aria-checked") == "true"
+    assert page.get_by_role("radio", name="unselected patients, 27%").get_attribute("aria-checked") == "true"

@@ -44,7 +44,7 @@ def test_scored_study_shows_risk_words_notice_and_reasons(page: AppTest, monkeyp
     shown = texts(page)
     assert "about 62 go on to bleed (interval 48 to 74)" in shown
     assert RESEARCH_NOTICE in shown
-    assert "42 mL of acute infarct, on the patient's left" in shown
+    assert "42 mL for acute infarct, on the patient's left" in shown
     assert "Simulated study" in shown
     assert [warning.value for warning in page.warning] == [r"Slices are thick\."]
 

@@ -21,6 +21,7 @@ from htcore.plots import forest, roc
 from htcore.plots.palette import SKY, VERMILION
 from htcore.report import write_cohort_report
 from htcore.report.charts import draw_chart, ticks
+from htcore.report.page import printable
 from htcore.types import ModelIdentity
 from htcore.ui.cohort.data import Cohort, measure
 from htcore.ui.cohort.whole import WholePage, whole_page
@@ -98,7 +99,7 @@ def test_the_pdf_holds_what_the_page_holds() -> None:
     for name in (*page.tables, *page.charts):
         assert name in told, name
     for rows in page.tables.values():
-        assert str(rows.iloc[-1, 1]).split(" (")[0] in told
+        assert printable(str(rows.iloc[-1, 1]).split(" (")[0]) in told
     assert "Age alone" in told and "2026-11-28 12:00" in told and "age 60 to 80 years" in told
     assert shown("brier", measure(frame()).bootstrap.fixed["brier"]) in told
     pages = len(PdfReader(BytesIO(pdf)).pages)
@@ -163,7 +164,7 @@ def test_the_roc_keeps_its_height_and_leaves_out_what_waits_in_the_legend() -> N
 
 def test_the_forest_names_its_parts_and_draws_every_interval() -> None:
     page = page_of()
-    figure = page.charts["Parts of the scans"]
+    figure = page.charts["Subgroups"]
     drawn = alone(figure, 170)
     words = words_of(drawn)
     assert set(figure.layout.yaxis.categoryarray) <= words.keys() and {"chance", "all scans"} <= words.keys()

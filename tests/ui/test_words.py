@@ -46,9 +46,9 @@ def test_risk_sentence_below_the_threshold_on_real_scans() -> None:
 
 def test_lesion_sentence() -> None:
     assert lesion_sentence(LesionMeasure(42.4, "left", None)) == (
-        "The model sees 42 mL of acute infarct, on the patient's left."
+        "The model takes 42 mL for acute infarct, on the patient's left."
     )
-    assert "less than 1 mL of acute infarct" in lesion_sentence(LesionMeasure(0.3, "right", None))
+    assert "less than 1 mL for acute infarct" in lesion_sentence(LesionMeasure(0.3, "right", None))
     assert "no acute infarct" in lesion_sentence(LesionMeasure(0.0, None, None))
 
 

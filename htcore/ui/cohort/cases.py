@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -33,7 +34,7 @@ _COLUMNS: dict[str, Any] = {
     "kind": "Kind",
     # Told by the kind.
     "ht": None,
-    "probability": st.column_config.ProgressColumn("Predicted risk", format="%.0f%%", min_value=0, max_value=100),
+    "probability": st.column_config.NumberColumn("Predicted risk"),
     "p_ht_image": st.column_config.NumberColumn(
         "True risk", format="%.0f%%", help="Given the image alone, as the simulator knows it."
     ),
@@ -90,7 +91,7 @@ def _draw_mistakes(cohort: Cohort, cases: pd.DataFrame, threshold: float) -> Non
             else "The model stores predictions, not images: there are no thumbnails. "
         )
         + (
-            "Choose a row to have its scan simulated again and opened."
+            "Choose a row, then “Open” above its table: the scan is simulated again and scored."
             if _can_be_simulated(cohort)
             else "A scan can be looked at only where its files are."
         )
@@ -144,7 +145,8 @@ def _table(
         options["column_order"] = columns
     if cohort.pictures is not None:
         options["row_height"] = _ROW_HEIGHT
-    shown = _shown(rows, cohort)
+    # Sorts by the number and shows the words: no risk is told beyond what the calibration supports.
+    shown = _shown(rows, cohort).style.format({"probability": partial(_cell, limits=_ends(cohort))})
     if not _can_be_simulated(cohort):
         st.dataframe(shown, **options)
         return
@@ -163,12 +165,18 @@ def _can_be_simulated(cohort: Cohort) -> bool:
 
 def _shown(rows: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """The rows as a table shows them: risks in percent, and each scan's picture before the rest."""
-    shown = rows.assign(probability=100 * rows["probability"].clip(*_ends(cohort)))
+    shown = rows.assign(probability=100 * rows["probability"])
     if "p_ht_image" in rows.columns:
         shown["p_ht_image"] = 100 * rows["p_ht_image"].clip(1 - SURE, SURE)
     if cohort.pictures is not None:
         shown.insert(0, "picture", [f"{cohort.pictures}/{row}.png" for row in rows["stored_row"]])
     return shown.drop(columns="stored_row", errors="ignore")
+
+
+def _cell(percent: float, limits: Limits) -> str:
+    """A risk as a cell shows it: 62%, or >93% beyond the limits."""
+    value, beyond = as_shown(percent / 100, limits)
+    return f"{beyond}{value:.0%}"
 
 
 def _ends(cohort: Cohort) -> Limits:

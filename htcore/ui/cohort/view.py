@@ -255,7 +255,7 @@ def draw_usefulness(cohort: Cohort, measured: Measured, point: OperatingPoint) -
 
 def draw_subgroups(cohort: Cohort, measured: Measured) -> None:
     """The forest plot and its table."""
-    st.subheader("Parts of the scans")
+    st.subheader("Subgroups")
     if not measured.subgroups:
         st.info("The table tells nothing to part the scans by: age, sex, thickness, time, tilt, side or scanner.")
         return
@@ -273,7 +273,7 @@ def subgroup_rows(measured: Measured) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Part": part.name,
+                "Subgroup": part.name,
                 "Patients": part.n_patients,
                 "Scans": part.n_scans,
                 "With HT": part.n_events,

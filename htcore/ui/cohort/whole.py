@@ -76,8 +76,8 @@ def whole_page(
     if measured.compared:
         words.append(MODELS_CAPTION)
     if measured.subgroups:
-        charts["Parts of the scans"] = forest(measured.subgroups, measured.bootstrap.auc())
-        tables["Parts of the scans, as a table"] = subgroup_rows(measured)
+        charts["Subgroups"] = forest(measured.subgroups, measured.bootstrap.auc())
+        tables["Subgroups, as a table"] = subgroup_rows(measured)
     tables["Beside the published figures"] = paper_rows(measured, point)
     return WholePage(
         _notice(cohort), cohort.simulated, _facts(cohort, measured, point, filters, made), charts, tables, tuple(words)

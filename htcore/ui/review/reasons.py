@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from htcore.types import Assessment
+from htcore.types import Assessment, as_shown
 from htcore.ui.charts import draw_chart
 from htcore.ui.review.risk import at_chosen_prevalence, bundle_of
-from htcore.ui.words import lesion_sentence, mirror_sentence, percent, region_name
+from htcore.ui.words import lesion_sentence, mirror_sentence, region_name
 
 if TYPE_CHECKING:
     from htcore.bundle import Calibration
 
 _MIRRORED = 3
+_TELLING = 0.02
+"""Of a probability: a smaller change is not told."""
 
 
 def draw_reasons(opened: Assessment) -> None:
@@ -66,7 +68,9 @@ def mirror_sentences(opened: Assessment, calibration: Calibration) -> list[str]:
         if region.probability_if_mirrored is not None:
             mirrored.append((region_name(region), region.probability_if_mirrored))
     at_prevalence = [(what, shift_prevalence(value, before, risk.prevalence)) for what, value in mirrored]
-    now = percent(risk.probability, risk.limits)
+    now, _ = as_shown(risk.probability, risk.limits)
     return [
-        mirror_sentence(what, risk, value) for what, value in at_prevalence if percent(value, risk.limits) != now
-    ] or ["No part of the brain changes the risk by a per cent that can be told when it takes its mirror image's look."]
+        mirror_sentence(what, risk, value)
+        for what, value in at_prevalence
+        if abs(as_shown(value, risk.limits)[0] - now) >= _TELLING
+    ] or ["No part of the brain changes the risk by two per cent or more when it takes its mirror image's look."]

@@ -76,7 +76,7 @@ def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> N
 def draw_prevalence(bundle: Bundle) -> None:
     """Draw the control of the population that the risk is given for; every page follows it."""
     own, chosen = bundle.calibration.prevalence, session.prevalence()
-    names = {"model": f"model's own, {own:.0%}", "unselected": f"unselected, {UNSELECTED:.0%}", "own": _OWN}
+    names = {"model": f"model's own, {own:.0%}", "unselected": f"unselected patients, {UNSELECTED:.0%}", "own": _OWN}
     now = "model" if chosen is None else "unselected" if chosen == UNSELECTED else "own"
     if st.session_state.get("prevalence-kind") is None:
         st.session_state["prevalence-kind"] = now
@@ -85,6 +85,8 @@ def draw_prevalence(bundle: Bundle) -> None:
         list(names),
         format_func=lambda kind: names[kind],
         key="prevalence-kind",
+        help=f"Of an unselected cohort {UNSELECTED:.0%} bled (doi 10.3390/jcm11051162); the model's own is the share "
+        "among the scans that calibrated it.",
         on_change=_take_prevalence,
         args=(own,),
     )
@@ -130,7 +132,7 @@ def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     peers = find_peers(validation, own.probability, calibration.prevalence, risk.prevalence)
     values = predictive_values(validation, calibration.threshold, risk.prevalence, np.random.default_rng(0))
     weighed_to = None if risk.prevalence == calibration.prevalence else risk.prevalence
-    st.write(peers_sentence(peers, simulated=simulated, weighed_to=weighed_to))
+    st.write(peers_sentence(peers, risk.limits, simulated=simulated, weighed_to=weighed_to))
     st.write(values_sentence(values, simulated=simulated))
     if not independent:
         st.caption("The model was calibrated on these same scans: both sentences flatter it.")
