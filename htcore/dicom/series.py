@@ -243,7 +243,7 @@ def reason(entry: Series, chosen: Series) -> str:
     if entry.excluded is not None:
         return entry.excluded
     if entry is chosen:
-        return "scored: axial, plain, original and widest coverage come first"
+        return "axial, plain, original and of the widest coverage: those come first"
     for rule, words in _RULES:
         if rule(chosen) != rule(entry):
             return words
