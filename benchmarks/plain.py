@@ -51,6 +51,8 @@ def main() -> None:
         best, logits = -1.0, np.zeros(0)
         for rate in rates:
             network = learn(recipe, few, replace(loop, learning_rate=rate), arguments.work / f"{rate:g}", say)
+            if len(rates) == 1:
+                return score(recipe, network, test, arguments.threads)
             area = delong_interval(labels, score(recipe, network, choosing, arguments.threads)).value
             say(f"{recipe.name}, learning rate {rate:g}: AUC {area:.3f} on {len(choosing)} scans to choose by")
             if area > best:
