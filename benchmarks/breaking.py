@@ -75,7 +75,7 @@ BREAKS = (
     Break(
         "a region that is absent keeps its difference from the mirror image",
         "htcore/explain/shapley.py",
-        "        made[:, list(MIRRORED)] *= ~absent[:, None]\n",
+        "        made[:, list(MIRRORED)] *= ~mirrored\n",
         "",
         "tests/explain/test_shapley.py",
     ),

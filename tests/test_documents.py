@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from benchmarks.breaking import BREAKS
 from htcore import services
 from htcore.cli import app
 from htcore.settings import Settings
@@ -56,6 +57,11 @@ def test_commands_are_understood(document: str, command: str) -> None:
 @pytest.mark.parametrize(("document", "module"), each(BENCHMARK))
 def test_benchmarks_that_are_named_exist(document: str, module: str) -> None:
     assert (ROOT / f"{module.replace('.', '/')}.py").exists()
+
+
+def test_the_lines_to_break_on_purpose_are_there() -> None:
+    missing = [entry.meaning for entry in BREAKS if (ROOT / entry.file).read_text("utf-8").count(entry.line) != 1]
+    assert missing == []
 
 
 def test_every_command_stands_in_the_readme() -> None:
