@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.learning import Logits, compared, keep_scores, options, prepared, printed
+from benchmarks.learning import Logits, cohorts, compared, keep_scores, prepared, printed
 from htcore import services
 from htcore.inference.predict import predict
 from htcore.training.cache import PreparedScan
@@ -65,7 +65,7 @@ def by_features(measure: Measure, training: Scans, test: Scans) -> Logits:
 
 def main() -> None:
     """Fit, score, compare, print; keep where asked to."""
-    arguments = options(__doc__).parse_args()
+    arguments = cohorts(__doc__).parse_args()
     bundle = services.load_bundle_by_id(arguments.model)
     training, test = prepared(arguments)
 

@@ -28,19 +28,25 @@ Logits = NDArray[np.float64]
 _OURS = NetworkConfig(factors=len(FACTORS))
 
 
-def options(description: str | None) -> argparse.ArgumentParser:
-    """What a program that compares networks may be told."""
+def cohorts(description: str | None) -> argparse.ArgumentParser:
+    """What a program may be told that learns from one cohort and measures on another."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--keep", action="store_true")
+    return parser
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What a program that trains networks may be told beside."""
+    parser = cohorts(description)
     parser.add_argument("--patients", type=int, default=474)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("learning"))
-    parser.add_argument("--keep", action="store_true")
     return parser
 
 

@@ -206,6 +206,16 @@ def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(
     assert "→ 19%." in texts(page) and "→ 38%." not in texts(page)
 
 
+def test_a_change_of_one_per_cent_is_not_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = scored()
+    assert opened.evidence is not None
+    regions = (RegionContribution("M1", "right", 0.01, 0.61),)
+    assessing(monkeypatch, lambda: replace(opened, evidence=replace(opened.evidence, regions=regions)))
+    with_bundle(monkeypatch)
+    upload(page)
+    assert "M1 looked" not in texts(page) and "No part of the brain changes the risk by two per cent" in texts(page)
+
+
 def test_without_regions_no_waterfall_is_drawn(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = scored()
     assert opened.evidence is not None

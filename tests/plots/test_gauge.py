@@ -27,6 +27,6 @@ def test_gauge_keeps_marks_on_the_dial() -> None:
 def test_gauge_says_its_numbers_and_leaves_the_ground_clear() -> None:
     figure = gauge(RISK, 0.49)
     number, text = (note.text for note in figure.layout.annotations)
-    assert number == "62%"
+    assert number == "62%" and figure.data[0].mode == "gauge"
     assert "48% to 74%" in text and "threshold 50%" in text and "prevalence 49%" in text
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"

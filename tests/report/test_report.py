@@ -44,6 +44,8 @@ def test_one_page_says_what_was_found_by_which_model_on_which_input() -> None:
         "what moved the model, not where it will bleed",
     ):
         assert expected in text, expected
+    # Warnings belong to the risk, and stand before whatever else is told.
+    assert text.index("62% Interval") < text.index("Slices are thick.") < text.index("mL for acute infarct")
 
 
 def test_three_key_slices_are_there_twice_with_their_sides_and_the_scale() -> None:

@@ -6,9 +6,11 @@ from html import escape
 import plotly.graph_objects as go
 import pytest
 
+from htcore.evaluation import Interval
+from htcore.inference.peers import Peers
 from htcore.plots import gauge
 from htcore.types import RiskEstimate
-from htcore.ui.words import interval_percent, mirror_sentence, percent, risk_sentence
+from htcore.ui.words import interval_percent, mirror_sentence, peers_sentence, percent, risk_sentence
 
 
 def number_of(figure: go.Figure) -> str:
@@ -80,3 +82,11 @@ def test_page_report_and_command_use_the_same_words() -> None:
     assert percent(risk.probability, risk.limits) == interval_percent(risk) == "over 95%"
     assert interval_percent(replace(risk, interval=(0.4, 0.97))) == "40% to over 95%"
     assert mirror_sentence("left insula", risk, 0.38).endswith("over 95% → 38%.")
+
+
+def test_what_was_observed_tells_no_risk_past_the_calibration() -> None:
+    share = Interval(0.9, 0.8, 0.96)
+    peers = Peers(0.95, 0.999, 40, 38, 36, share)
+    assert "(risk over 93%)" in peers_sentence(peers, (0.07, 0.93), simulated=True)
+    wider = replace(peers, low=0.88)
+    assert "(risk 88% to over 93%)" in peers_sentence(wider, (0.07, 0.93), simulated=True)

@@ -40,7 +40,7 @@ def draw_downloads(
         _button(
             "Figures (CSV)", partial(figures_csv, cohort, measured, point, filters), "cohort-figures.csv", "text/csv"
         )
-        _button("Subgroups (CSV)", partial(subgroups_csv, cohort, measured), "cohort-parts.csv", "text/csv")
+        _button("Subgroups (CSV)", partial(subgroups_csv, cohort, measured), "cohort-subgroups.csv", "text/csv")
         _button("ROC points (CSV)", partial(roc_csv, measured), "cohort-roc.csv", "text/csv")
     st.subheader("Pictures")
     st.segmented_control(
