@@ -5,6 +5,7 @@ Patient data lives in the session's state and nowhere else: when the session end
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ PREVALENCE = "htcore.prevalence"
 """Key of the share of patients who bleed that the user asked for, in (0, 1); absent: the model's own."""
 _CLINICAL = "htcore.clinical"
 _USED = "htcore.used"
+_OFFERED = "htcore.offered"
 _ORIGIN = "htcore.origin"
 
 
@@ -183,6 +185,14 @@ def problem() -> str | None:
     return st.session_state.get(_PROBLEM)
 
 
+def offer(shown: Assessment) -> Callable[[], Assessment]:
+    """A way to ``shown`` for what may outlive it, as the call behind a download button does: with the open study
+    forgotten, it leads nowhere (``IndexError``)."""
+    held: list[Assessment] = st.session_state.setdefault(_OFFERED, [])
+    held[:] = [shown]
+    return lambda: held[0]
+
+
 def take(source: Source, origin: str | None = None) -> None:
     """Begin to score ``source``, alone: what was open, under way or wrong before is forgotten.
 
@@ -231,8 +241,9 @@ def _forget() -> None:
     running = job()
     if running is not None:
         running.cancel()
+    st.session_state.get(_OFFERED, []).clear()
     # The uploaders stay: they may hold the next input by now.
-    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _JOB, _CANCELLED, _ORIGIN, _CLINICAL):
+    for key in (_ASSESSMENT, _SERVED, _PROBLEM, _JOB, _CANCELLED, _ORIGIN, _CLINICAL, _OFFERED):
         st.session_state.pop(key, None)
 
 

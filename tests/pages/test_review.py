@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from htcore.inference.clinical import ClinicalModel
 from htcore.types import Familiarity, ModelIdentity, NearCase, RegionContribution
 from htcore.ui import session
 from htcore.ui.notice import RESEARCH_NOTICE
+from htcore.ui.review import downloads
 from htcore.ui.review.patient import joined
 from tests.pages.review_stage import (
     UPLOAD,
@@ -249,6 +252,20 @@ def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch)
     assert page.title[0].value == "Review a scan"
     assert "htcore.assessment" not in page.session_state
     assert "htcore.served" not in page.session_state
+
+
+def test_a_download_that_outlives_its_study_leads_nowhere(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: list[Callable[[], bytes]] = []
+    monkeypatch.setattr(downloads.st, "download_button", lambda _, data, **__: offered.append(data))
+    assessing(monkeypatch, scored)
+    upload(page)
+    first = offered[-1]
+    assert json.loads(first())["risk"]["probability"] == pytest.approx(0.62)
+    press(page, "Clear this study")
+    upload(page)
+    assert json.loads(offered[-1]())["risk"]["probability"] == pytest.approx(0.62)
+    with pytest.raises(IndexError):
+        first()
 
 
 def test_the_nearest_validation_scans_and_their_outcomes(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def draw_downloads(opened: Assessment, report: Report, prediction: Make) -> None
     """
     if opened.risk is None:
         return
-    shown = at_chosen_prevalence(joined(opened))
+    shown = session.offer(at_chosen_prevalence(joined(opened)))
     whose = st.text_input(
         "On the report (optional)",
         key=f"report-label-{session.upload_generation()}",
@@ -40,7 +40,7 @@ def draw_downloads(opened: Assessment, report: Report, prediction: Make) -> None
             st.download_button(
                 label,
                 # Called on the click: most visits take no file along.
-                partial(make, shown),
+                partial(_made, make, shown),
                 file_name=name,
                 mime=mime,
                 icon=":material/download:",
@@ -48,3 +48,7 @@ def draw_downloads(opened: Assessment, report: Report, prediction: Make) -> None
                 key=f"download-{mime}",
             )
         st.caption("Neither holds a name, a number or a date of the patient, but for what you write above.")
+
+
+def _made(make: Make, shown: Callable[[], Assessment]) -> bytes:
+    return make(shown())
