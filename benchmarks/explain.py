@@ -37,8 +37,8 @@ LARGE_ML = 20.0
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # of the brain's blocks taken away or put back
 NOISE_HU = 2.0
 
-TARGETS = {("lesion map", "all"): 0.90, ("lesion map", ">20 mL"): 0.98, ("class map", "all"): 0.85}
-TARGETS |= {("class map", ">20 mL"): 0.95}
+TARGETS = {("lesion map", "all"): 0.90, ("lesion map", ">20 mL"): 0.98, ("evidence map", "all"): 0.85}
+TARGETS |= {("evidence map", ">20 mL"): 0.95}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def truth_of(entry: PreparedScan) -> Truth | None:
 
 def own_maps(result: NetworkResult) -> dict[str, Blocks]:
     """What the project shows."""
-    return {"lesion map": blocks(result.lesion), "class map": result.contributions.astype(np.float64)}
+    return {"lesion map": blocks(result.lesion), "evidence map": result.contributions.astype(np.float64)}
 
 
 def pointing(found: Blocks, truth: Truth) -> dict[str, float]:
@@ -193,7 +193,7 @@ def measure(bundle: Bundle, entries: tuple[PreparedScan, ...], close: int) -> di
     every = max(1, len(entries) // max(close, 1))
     points: dict[str, list[tuple[float, dict[str, float]]]] = {}
     moves: dict[str, list[dict[str, float]]] = {}
-    random_likeness: dict[str, list[float]] = {"lesion map": [], "class map": []}
+    random_likeness: dict[str, list[float]] = {"lesion map": [], "evidence map": []}
     repeats: list[dict] = []
     regions: list[tuple[float, dict[str, float]]] = []
     skipped = 0

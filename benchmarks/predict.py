@@ -80,7 +80,7 @@ def once(path: Path, bundle: Bundle) -> dict[str, float]:
     opened = services.assess(path, bundle=bundle, device="cpu")
     if opened.evidence is None:
         raise SystemExit("the study was refused: nothing to time")
-    for values in (opened.evidence.class_map, opened.evidence.lesion_map):
+    for values in (opened.evidence.evidence_map, opened.evidence.lesion_map):
         reproject(values, opened.evidence.grid, opened.volume)
     total = time.perf_counter() - started
     stages = {key: opened.timing_ms[key] / 1000 for key in STAGES}

@@ -152,7 +152,7 @@ def _write_maps(volume: Volume, evidence: Evidence, folder: Path) -> None:
 
     grid = uniform_grid(volume)
     _write_nifti(folder / "volume.nii.gz", volume_on(volume, grid), grid.affine)
-    for name, values in (("saliency", evidence.class_map), ("lesion", evidence.lesion_map)):
+    for name, values in (("saliency", evidence.evidence_map), ("lesion", evidence.lesion_map)):
         _write_nifti(folder / f"{name}.nii.gz", map_on(values, evidence.grid, grid), grid.affine)
 
 

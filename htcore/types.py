@@ -318,7 +318,7 @@ class Evidence:
 
     Attributes
     ----------
-    class_map : float32, shape of the grid
+    evidence_map : float32, shape of the grid
         HiResCAM: each voxel's signed share of the logit, per millilitre of tissue.
     lesion_map : float32, shape of the grid
         Probability of acute infarct, 0–1.
@@ -328,7 +328,7 @@ class Evidence:
     """
 
     grid: CanonicalGrid
-    class_map: NDArray[np.float32]
+    evidence_map: NDArray[np.float32]
     lesion_map: NDArray[np.float32]
     slices: tuple[SliceContribution, ...]
     regions: tuple[RegionContribution, ...]

@@ -70,7 +70,7 @@ def test_the_lesion_map_peaks_in_the_real_infarct(real: Assessment) -> None:
     assert ((peak >= INFARCT_MM[:, 0]) & (peak <= INFARCT_MM[:, 1])).all(), peak
 
 
-@pytest.mark.parametrize("name", ["class_map", "lesion_map"])
+@pytest.mark.parametrize("name", ["evidence_map", "lesion_map"])
 def test_the_maps_peak_in_the_real_infarct_on_the_original_slices(real: Assessment, name: str) -> None:
     assert real.evidence is not None
     step = 4
@@ -84,7 +84,10 @@ def test_most_of_the_measured_lesion_and_of_the_evidence_lies_in_the_real_infarc
     """The lesion as measured, at its cut-off: what lies below it is spread thinly over the whole brain."""
     assert real.evidence is not None
     grid, evidence = real.evidence.grid, real.evidence
-    for weight in (evidence.lesion_map * (evidence.lesion_map >= LESION_CUTOFF), np.maximum(evidence.class_map, 0.0)):
+    for weight in (
+        evidence.lesion_map * (evidence.lesion_map >= LESION_CUTOFF),
+        np.maximum(evidence.evidence_map, 0.0),
+    ):
         places = grid.to_mm(np.argwhere(weight > 0)[:, ::-1].astype(np.float64))
         inside = ((places >= INFARCT_MM[:, 0]) & (places <= INFARCT_MM[:, 1])).all(axis=1)
         assert float(weight[weight > 0][inside].sum() / weight.sum()) >= 0.6

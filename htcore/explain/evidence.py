@@ -42,7 +42,7 @@ def explain(
     lesion = measure_lesion(result.lesion, model_input.brain, model_input.grid)
     return Evidence(
         grid=model_input.grid,
-        class_map=(share / model_input.grid.voxel_ml).astype(np.float32),
+        evidence_map=(share / model_input.grid.voxel_ml).astype(np.float32),
         lesion_map=result.lesion,
         slices=slice_contributions(share, model_input.grid, volume),
         regions=regions,

@@ -55,7 +55,7 @@ def key_slices(assessment: Assessment) -> tuple[KeySlice, ...]:
     if not chosen:
         return ()
     part = Volume(volume.hu[chosen], volume.affines[chosen], volume.thickness_mm[chosen])
-    shares = reproject(evidence.class_map, evidence.grid, part, step=1) / EVIDENCE_TOP
+    shares = reproject(evidence.evidence_map, evidence.grid, part, step=1) / EVIDENCE_TOP
     contributions = {entry.index: entry.contribution for entry in evidence.slices}
     rows_mm, columns_mm = volume.pixel_spacing_mm
     _, rows, columns = volume.shape

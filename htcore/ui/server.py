@@ -88,7 +88,7 @@ class ServedStudy:
 
     @property
     def url(self) -> str:
-        """Where its parts are: ``url/volume``, ``url/class`` and ``url/lesion``."""
+        """Where its parts are: ``url/volume``, ``url/evidence`` and ``url/lesion``."""
         return f"{PATH}/{self.token}"
 
     @property
@@ -158,14 +158,14 @@ def _left(served: ServedStudy) -> bool:
 def part_bytes(assessment: Assessment, part: str) -> bytes | None:
     """One part of a study, little-endian, (slice, row, column); ``None`` where the study has no such part.
 
-    ``volume`` is int16 HU; ``class`` and ``lesion`` are float32 maps at every ``MAP_STEP``-th pixel.
+    ``volume`` is int16 HU; ``evidence`` and ``lesion`` are float32 maps at every ``MAP_STEP``-th pixel.
     """
     if part == "volume":
         return np.ascontiguousarray(assessment.volume.hu, dtype="<i2").tobytes()
     evidence = assessment.evidence
-    if evidence is None or part not in ("class", "lesion"):
+    if evidence is None or part not in ("evidence", "lesion"):
         return None
-    grid_map = evidence.class_map if part == "class" else evidence.lesion_map
+    grid_map = evidence.evidence_map if part == "evidence" else evidence.lesion_map
     on_slices = reproject(grid_map, evidence.grid, assessment.volume, step=MAP_STEP)
     return np.ascontiguousarray(on_slices, dtype="<f4").tobytes()
 

@@ -186,8 +186,10 @@ def problem() -> str | None:
 
 
 def offer(shown: Assessment) -> Callable[[], Assessment]:
-    """A way to ``shown`` for what may outlive it, as the call behind a download button does: with the open study
-    forgotten, it leads nowhere (``IndexError``)."""
+    """A way to the open study for what may outlive it, as the call behind a download button does.
+
+    It leads nowhere (``IndexError``) once that study is forgotten.
+    """
     held: list[Assessment] = st.session_state.setdefault(_OFFERED, [])
     held[:] = [shown]
     return lambda: held[0]

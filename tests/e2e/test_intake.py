@@ -125,7 +125,7 @@ def test_the_viewer_takes_the_maps_in_without_a_blank_moment(page: Page, address
     page.locator(".viewer button:not([disabled])", has_text="Lesion map").wait_for(timeout=SCORE_MS)
     assert page.locator(".viewer .position").inner_text().startswith(before.split(" · evidence")[0])
     assert not page.evaluate("window.blank")
-    assert fetched == ["class", "lesion"]
+    assert fetched == ["evidence", "lesion"]
 
 
 def test_a_result_hidden_and_shown_while_it_is_made_has_its_maps_and_its_slice(

@@ -44,7 +44,7 @@ def test_slices_map_and_bias_add_up_to_the_logit(tilt_deg: float) -> None:
     evidence = explain(result, model_input, volume)
     assert len(evidence.slices) == volume.shape[0]
     assert sum(entry.contribution for entry in evidence.slices) + evidence.bias == pytest.approx(result.logit, abs=1e-4)
-    mapped = float(evidence.class_map.astype(np.float64).sum()) * 0.08  # 4 · 4 · 5 mm³ = 0.08 mL
+    mapped = float(evidence.evidence_map.astype(np.float64).sum()) * 0.08  # 4 · 4 · 5 mm³ = 0.08 mL
     assert mapped + evidence.bias == pytest.approx(result.logit, abs=1e-4)
 
 

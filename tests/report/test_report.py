@@ -95,7 +95,7 @@ def test_the_colours_mean_the_same_on_every_scan() -> None:
 
     def change(per_ml: float) -> int:
         """By how much evidence of this size everywhere colours a key slice."""
-        everywhere = replace(evidence, class_map=np.full_like(evidence.class_map, per_ml))
+        everywhere = replace(evidence, evidence_map=np.full_like(evidence.evidence_map, per_ml))
         entry = key_slices(replace(opened, evidence=everywhere))[0]
         return int(np.abs(entry.mapped.astype(int) - entry.plain).max())
 

@@ -39,13 +39,13 @@ def scored() -> Assessment:
     affine = np.diag([20.0, 20.0, 20.0, 1.0])
     affine[:3, 3] = -60.0
     shape = (7, 7, 7)
-    class_map = np.zeros(shape, dtype=np.float32)
-    class_map[3, 4, 5], class_map[2, 2, 2] = 0.25, -0.5
+    evidence_map = np.zeros(shape, dtype=np.float32)
+    evidence_map[3, 4, 5], evidence_map[2, 2, 2] = 0.25, -0.5
     contributions = {3: 0.4, 5: 0.3, 7: -0.9}
     evidence = Evidence(
         CanonicalGrid(shape, affine),
-        class_map,
-        np.abs(class_map),
+        evidence_map,
+        np.abs(evidence_map),
         tuple(SliceContribution(k, float(volume.centres_mm[k, 2]), contributions.get(k, 0.0)) for k in range(10)),
         (RegionContribution("insula", "left", 0.31),),
         LesionMeasure(42.0, "left", (40.0, 20.0, 0.0)),

@@ -54,8 +54,8 @@ def test_refused_study_starts_in_the_middle_without_scale_or_contributions() -> 
 def test_one_scale_serves_all_studies() -> None:
     opened = scored()
     assert opened.evidence is not None
-    faint = replace(opened, evidence=replace(opened.evidence, class_map=opened.evidence.class_map / 100))
-    assert describe(opened)["scale"] == describe(faint)["scale"] == {"class": EVIDENCE_TOP}
+    faint = replace(opened, evidence=replace(opened.evidence, evidence_map=opened.evidence.evidence_map / 100))
+    assert describe(opened)["scale"] == describe(faint)["scale"] == {"evidence": EVIDENCE_TOP}
 
 
 def test_the_notice_is_the_models() -> None:

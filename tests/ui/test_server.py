@@ -55,11 +55,11 @@ def test_maps_cover_every_fourth_pixel_of_each_slice(client: Client, connected: 
     study = served()
     slices, rows, columns = study.assessment.volume.shape
     expected = slices * -(-rows // MAP_STEP) * -(-columns // MAP_STEP) * 4
-    for part in ("class", "lesion"):
+    for part in ("evidence", "lesion"):
         assert len(client.get(f"{study.url}/{part}").content) == expected
 
 
-@pytest.mark.parametrize("path", ["/study/guess/volume", "/study/" + "a" * 43 + "/class"])
+@pytest.mark.parametrize("path", ["/study/guess/volume", "/study/" + "a" * 43 + "/evidence"])
 def test_unknown_token_is_forbidden(client: Client, connected: set[str], path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.content) == (403, b"")
@@ -105,7 +105,7 @@ def test_no_such_part(client: Client, connected: set[str]) -> None:
 
 def test_refused_study_has_slices_and_no_maps() -> None:
     assert part_bytes(refused(), "volume") is not None
-    assert part_bytes(refused(), "class") is None
+    assert part_bytes(refused(), "evidence") is None
 
 
 class TestReload:

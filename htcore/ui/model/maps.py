@@ -17,8 +17,6 @@ from htcore.ui.words import plain, signed
 EXPLANATION = "explanation.json"
 OWN_MAPS = ("lesion map", "evidence map")
 """Those that the review page shows; the others are there to compare with."""
-_SHOWN_AS = {"class map": "evidence map"}
-"""The file's names that the pages call otherwise."""
 _RANDOM = "random order"
 _SIZES = {"all": "all infarcts", ">20 mL": "infarcts over 20 mL", "<=20 mL": "infarcts up to 20 mL"}
 _UNLIKE, _ALIKE = 0.2, 0.9
@@ -39,7 +37,7 @@ def draw_maps(bundle: Bundle) -> None:
         st.caption(_scans_words(values, simulated=bundle.identity.simulated))
     for check in checks:
         draw_check(check)
-    overlap = overlap_rows(_renamed(values.get("pointing")))
+    overlap = overlap_rows(values.get("pointing"))
     if overlap is not None:
         with st.expander("How much of each map lies in the infarct"):
             st.dataframe(overlap, hide_index=True, width="stretch")
@@ -54,7 +52,6 @@ def draw_maps(bundle: Bundle) -> None:
 
 def map_checks(values: Mapping[str, Any]) -> tuple[list[Check], dict[str, Any]]:
     """A check for each part of the file that has the form it is known by, and what is left."""
-    values = _renamed(values)
     checks, rest = [], {name: value for name, value in values.items() if name not in _COUNTS}
     for name, check in _CHECKS.items():
         try:
@@ -63,13 +60,6 @@ def map_checks(values: Mapping[str, Any]) -> tuple[list[Check], dict[str, Any]]:
             continue
         del rest[name]
     return checks, rest
-
-
-def _renamed(values: Any) -> Any:
-    """The file's values with each map under the name that the pages give it."""
-    if not isinstance(values, Mapping):
-        return values
-    return {_SHOWN_AS.get(name, name): _renamed(value) for name, value in values.items()}
 
 
 def _scans_words(values: Mapping[str, Any], *, simulated: bool) -> str:

@@ -19,7 +19,7 @@ export function drawScale(canvas, height, kind, top) {
   context.clearRect(0, 0, SCALE_WIDTH, height);
   for (let y = y0; y <= y1; y += 1) {
     const share = (y1 - y) / (y1 - y0);
-    const [red, green, blue, alpha] = colourOf(kind, kind === "class" ? share * 2 - 1 : share);
+    const [red, green, blue, alpha] = colourOf(kind, kind === "evidence" ? share * 2 - 1 : share);
     context.fillStyle = "#555";
     context.fillRect(0, y, 16, 1.5);
     context.fillStyle = `rgba(${red}, ${green}, ${blue}, ${alpha})`;

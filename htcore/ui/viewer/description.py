@@ -53,7 +53,7 @@ def telling_slices(evidence: Evidence | None) -> tuple[int, ...]:
 def describe(assessment: Assessment) -> dict[str, Any]:
     """The description the viewer's script reads, ready for JSON.
 
-    ``scale.class`` is where the colour scale of the evidence map ends to both sides, the same for every study.
+    ``scale.evidence`` is where the colour scale of the evidence map ends to both sides, the same for every study.
     """
     volume, evidence = assessment.volume, assessment.evidence
     slices, rows, columns = volume.shape
@@ -69,7 +69,7 @@ def describe(assessment: Assessment) -> dict[str, Any]:
         "head": list(head_box(volume)),
         "notice": _notice(assessment),
         "map_step": MAP_STEP,
-        "scale": None if evidence is None else {"class": EVIDENCE_TOP},
+        "scale": None if evidence is None else {"evidence": EVIDENCE_TOP},
     }
 
 

@@ -8,7 +8,7 @@ export const WINDOWS = [
 ];
 export const OVERLAYS = [
   { id: "none", name: "None", caption: "" },
-  { id: "class", name: "Evidence map", caption: "Evidence map: what moved the model, not where it will bleed." },
+  { id: "evidence", name: "Evidence map", caption: "Evidence map: what moved the model, not where it will bleed." },
   { id: "lesion", name: "Lesion map", caption: "Lesion map: where the model sees acute infarct, not where it will bleed." },
 ];
 // Stored CT values run from -1024 to 3071 (12 bits).

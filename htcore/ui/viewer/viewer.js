@@ -72,7 +72,7 @@ export class Viewer {
   async loadMaps() {
     if (!this.study.scale) return;
     try {
-      for (const kind of ["class", "lesion"]) this.maps[kind] = await fetchMap(this.study.url, kind);
+      for (const kind of ["evidence", "lesion"]) this.maps[kind] = await fetchMap(this.study.url, kind);
       this.controls.setMapsReady(true);
       this.draw();
     } catch {
@@ -166,7 +166,7 @@ export class Viewer {
 
   // Where a map's scale ends, in every study.
   top() {
-    return this.view.overlay === "class" ? this.study.scale.class : 1;
+    return this.view.overlay === "evidence" ? this.study.scale.evidence : 1;
   }
 
   readPointer() {

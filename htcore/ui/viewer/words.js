@@ -35,14 +35,14 @@ const LOWEST_HU = -1024;
 export function pointerText(hu, overlay, value) {
   if (hu < LOWEST_HU) return "outside the scan";
   const texts = [`${minus(hu)} HU`];
-  if (overlay === "class") texts.push(`evidence ${signed(value, 4)} log-odds per mL`);
+  if (overlay === "evidence") texts.push(`evidence ${signed(value, 4)} log-odds per mL`);
   if (overlay === "lesion") texts.push(`infarct ${value.toFixed(2)}`);
   return texts.join(" · ");
 }
 
 // Along a map's colour bar: [share of its length from the bottom, text]. Evidence beyond an end has the end's colour.
 export function scaleLabels(kind, top) {
-  if (kind === "class") {
+  if (kind === "evidence") {
     const [end, half] = [top, top / 2].map((value) => signed(value, 3));
     const [lowEnd, lowHalf] = [-top, -top / 2].map((value) => signed(value, 3));
     return [[1, `≥ ${end}`], [0.75, half], [0.5, "0"], [0.25, lowHalf], [0, `≤ ${lowEnd}`]];
@@ -51,7 +51,7 @@ export function scaleLabels(kind, top) {
 }
 
 export function scaleTitle(kind) {
-  return kind === "class" ? ["evidence,", "log-odds", "per mL"] : ["infarct", "probability"];
+  return kind === "evidence" ? ["evidence,", "log-odds", "per mL"] : ["infarct", "probability"];
 }
 
 export const STRIP_CAPTION = "Bars: evidence for HT in log-odds, orange for, blue against (+0.7 doubles the odds); "

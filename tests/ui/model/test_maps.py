@@ -55,7 +55,7 @@ def test_pointing_names_targets_and_a_missed_one_is_no_success() -> None:
 def test_what_maps_mark_is_judged_against_random_order() -> None:
     def curves(own: float, chance: float) -> Check:
         maps = {
-            "class map": {"deletion": own, "insertion": own},
+            "evidence map": {"deletion": own, "insertion": own},
             "integrated gradients": {"deletion": 2, "insertion": 2},
         }
         return only("curves", {**maps, "random order": {"deletion": chance, "insertion": -0.001}})
@@ -65,12 +65,12 @@ def test_what_maps_mark_is_judged_against_random_order() -> None:
     assert "does not show does better:** integrated gradients (2.00)" in good.conclusion
     assert bad.verdict == "does not hold" and "mark nothing" in bad.conclusion
     assert good.rows.iloc[2, 2] == "0.00"
-    alone = only("curves", {"class map": {"deletion": 1.0, "insertion": 1.0}})
+    alone = only("curves", {"evidence map": {"deletion": 1.0, "insertion": 1.0}})
     assert alone.verdict is None and alone.conclusion == ""
 
 
 def test_random_weights_and_repeatability() -> None:
-    assert only("random weights", {"lesion map": 0.05, "class map": 0.11}).verdict == "holds"
+    assert only("random weights", {"lesion map": 0.05, "evidence map": 0.11}).verdict == "holds"
     same = only("random weights", {"lesion map": 0.95})
     assert same.verdict == "does not hold" and "whatever the network learnt" in same.conclusion
     steady = {"noise": {"probability change": 0.017, "lesion map": 0.98, "Grad-CAM (captum)": 0.1}}

@@ -59,10 +59,10 @@ test("a window's greys: black below, white above, middle grey at its centre", ()
 });
 
 test("no colour where a map says nothing, and none for a negative probability", () => {
-  assert.equal(overlayTable("class")[255] >>> 24, 0);
+  assert.equal(overlayTable("evidence")[255] >>> 24, 0);
   assert.equal(overlayTable("lesion")[255] >>> 24, 0);
   assert.equal(overlayTable("lesion")[0] >>> 24, 0);
-  assert.equal(overlayTable("class")[510] >>> 24, 255);
-  const [raising, lowering] = [colourOf("class", 1), colourOf("class", -1)];
+  assert.equal(overlayTable("evidence")[510] >>> 24, 255);
+  const [raising, lowering] = [colourOf("evidence", 1), colourOf("evidence", -1)];
   assert.ok(raising[0] > raising[2] && lowering[2] > lowering[0]);
 });

@@ -43,7 +43,7 @@ test("a window stays within what a CT can hold", () => {
 });
 
 test("reset brings back the window chosen by name and the whole picture, and keeps the slice", () => {
-  const view = { ...withPreset(newView(4), 2), width: 33, centre: 12, zoom: 3, u: 0.2, v: 0.9, overlay: "class" };
+  const view = { ...withPreset(newView(4), 2), width: 33, centre: 12, zoom: 3, u: 0.2, v: 0.9, overlay: "evidence" };
   assert.deepEqual(asBefore(view), { ...view, width: 200, centre: 75, zoom: 1, u: 0.5, v: 0.5 });
 });
 
@@ -71,11 +71,11 @@ test("the stage names its window to a screen reader", () => {
 test("values carry their units", () => {
   assert.equal(pointerText(31, "none"), "31 HU");
   assert.equal(pointerText(-1024, "none"), "−1024 HU");
-  for (const padding of [-1025, -1500, -3024]) assert.equal(pointerText(padding, "class", 0), "outside the scan");
-  assert.equal(pointerText(31, "class", -0.0123), "31 HU · evidence −0.0123 log-odds per mL");
+  for (const padding of [-1025, -1500, -3024]) assert.equal(pointerText(padding, "evidence", 0), "outside the scan");
+  assert.equal(pointerText(31, "evidence", -0.0123), "31 HU · evidence −0.0123 log-odds per mL");
   assert.equal(pointerText(-5, "lesion", 0.256), "−5 HU · infarct 0.26");
   assert.deepEqual([0.5, -0.5, 0, -0.04].map((value) => signed(value, 1)), ["+0.5", "−0.5", "0.0", "0.0"]);
-  assert.deepEqual(scaleTitle("class").join(" "), "evidence, log-odds per mL");
-  assert.deepEqual(scaleLabels("class", 0.05),
+  assert.deepEqual(scaleTitle("evidence").join(" "), "evidence, log-odds per mL");
+  assert.deepEqual(scaleLabels("evidence", 0.05),
     [[1, "≥ +0.050"], [0.75, "+0.025"], [0.5, "0"], [0.25, "−0.025"], [0, "≤ −0.050"]]);
 });
