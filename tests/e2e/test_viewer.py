@@ -191,6 +191,13 @@ def test_a_modifier_windows_too_and_number_keys_choose(viewer: Page) -> None:
         assert window(viewer) == expected
 
 
+def test_letters_window_in_steps_and_lead_back(viewer: Page) -> None:
+    viewer.keyboard.press("1")
+    for key, expected in {"w": (44, 40), "d": (44, 47), "b": (44, 40), "n": (40, 40)}.items():
+        viewer.keyboard.press(key)
+        assert window(viewer) == expected
+
+
 def test_keys_still_work_after_a_press_on_a_button(viewer: Page) -> None:
     here = slice_number(viewer)
     viewer.get_by_role("button", name="Brain").click()

@@ -4,6 +4,9 @@
 const WHEEL_STEP = 60; // Trackpads send many small steps; a mouse's notch is 100 or more.
 const KEY_ZOOM = 1.25;
 const KEY_PAN_PX = 40;
+const KEY_WINDOW_PX = 30;
+// Wider, narrower, brighter, darker: each is a stroke of the mouse that windows.
+const WINDOW_KEYS = { w: [1, 0], n: [-1, 0], b: [0, -1], d: [0, 1] };
 
 // What a press with a mouse or pen does until it is let go.
 export function kindOf(event, whole) {
@@ -43,6 +46,8 @@ export function keyAct({ key, shiftKey, ctrlKey, altKey, metaKey }, slices) {
   const arrows = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [1, 0], ArrowRight: [-1, 0] }[key];
   if (shiftKey && arrows) return ["pan", arrows[0] * KEY_PAN_PX, arrows[1] * KEY_PAN_PX];
   const by = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -5, PageDown: 5, Home: -slices, End: slices };
+  const stroke = WINDOW_KEYS[key.toLowerCase()];
+  if (stroke) return ["windowTo", stroke[0] * KEY_WINDOW_PX, stroke[1] * KEY_WINDOW_PX];
   if (key in by) return ["go", by[key]];
   if (key === "+" || key === "=") return ["zoom", KEY_ZOOM];
   if (key === "-" || key === "−") return ["zoom", 1 / KEY_ZOOM];
@@ -81,6 +86,7 @@ export function listen(root, stage, slices, acts) {
     const act = event.target.tagName === "INPUT" ? null : keyAct(event, slices);
     if (!act) return;
     event.preventDefault();
+    if (act[0] === "windowTo") acts.windowFrom();
     acts[act[0]](...act.slice(1));
   });
 

@@ -26,7 +26,8 @@ export function stageLabel(study, view) {
   const preset = WINDOWS.findIndex((_, i) => isPreset(view, i));
   const window = preset < 0 ? `window width ${view.width}, level ${view.centre}` : `${WINDOWS[preset].name} window`;
   return `CT slice ${view.index + 1} of ${study.slices.length}, ${window}. Arrow keys, Page Up, Page Down, Home and End `
-    + "change the slice; 1 to 4 the window; plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen; ? lists keys and gestures.";
+    + "change the slice; 1 to 4 choose a window, W, N, B and D make it wider, narrower, brighter and darker; "
+    + "plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen; ? lists keys and gestures.";
 }
 
 // No scanner measures less: such values fill up what lies outside the round field that was scanned.
@@ -60,7 +61,8 @@ export const STRIP_CAPTION = "Bars: evidence for HT in log-odds, orange for, blu
 // What can be done, and how: [act, mouse and keys, fingers].
 export const HELP = [
   ["Change slice", "wheel, drag up or down, ↑ ↓, Page Up / Down, Home, End", "one finger up or down"],
-  ["Window", "drag with the right button (or Alt): ↔ width, ↕ level; keys 1 to 4 for the named ones", "the buttons above"],
+  ["Window", "drag with the right button (or Alt): ↔ width, ↕ level; W wider, N narrower, B brighter, D darker; 1 to 4",
+    "the buttons above"],
   ["Zoom", "Ctrl and wheel, + and −", "two fingers"],
   ["Move", "drag when zoomed, middle button, Shift and arrow keys", "two fingers"],
   ["Reset", "double-click, 0", ""],

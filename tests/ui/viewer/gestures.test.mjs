@@ -42,6 +42,8 @@ test("keys", () => {
   assert.deepEqual(keyAct({ key: "ArrowLeft", shiftKey: true }, 28), ["pan", 40, 0]);
   assert.deepEqual(keyAct({ key: "3" }, 28), ["preset", 2]);
   assert.deepEqual(keyAct({ key: "0" }, 28), ["reset"]);
+  assert.deepEqual(keyAct({ key: "w" }, 28), ["windowTo", 30, 0]);
+  assert.deepEqual(keyAct({ key: "B" }, 28), ["windowTo", 0, -30]);
   assert.equal(keyAct({ key: "5" }, 28), null);
   assert.equal(keyAct({ key: "f", ctrlKey: true }, 28), null);
   assert.equal(keyAct({ key: "Tab" }, 28), null);
