@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -34,6 +35,11 @@ class Task:
     weights_sha256: str
     device: str = "cpu"
     threads: int | None = None
+
+    @property
+    def study(self) -> str:
+        """Tells this task from one of the same number in another table, without saying the path."""
+        return hashlib.sha256(f"{self.scan_id}\n{self.path}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -118,8 +124,9 @@ def score_many(
 ) -> tuple[Row, ...]:
     """Score every study of a table with ``scan_id`` and ``path``, and write ``predictions.csv`` into ``out``.
 
-    Each finished study is kept in a journal at once: a run that was stopped goes on where it was. One that cannot be
-    read or is refused becomes a row and stops nothing; so does one that takes its process with it.
+    Each finished study is kept in a journal at once: a run that was stopped goes on where it was, with the studies
+    whose number and path are the same. One that cannot be read or is refused becomes a row and stops nothing; so does
+    one that takes its process with it.
 
     Parameters
     ----------
@@ -145,17 +152,19 @@ def score_many(
         out.mkdir(parents=True, exist_ok=True)
         with alone_in(out):
             journal = out / _JOURNAL
-            rows = {row.scan_id: row for row in _read_journal(journal, weights)}
+            study = {task.scan_id: task.study for task in tasks}
+            kept, resumed = _read_journal(journal, weights), journal.exists()
+            rows = {row.scan_id: row for of, row in kept if study.get(row.scan_id) == of}
             left = [task for task in tasks if task.scan_id not in rows]
             tell(len(tasks) - len(left), len(tasks))
             with journal.open("a", encoding="utf-8") as stream:
                 if stream.tell() == 0:
                     stream.write(json.dumps({"weights_sha256": weights}) + "\n")
-                for row in _by_dask(left, scheduler) if scheduler else _by_processes(left, workers):
+                for row in _by_dask(left, scheduler) if scheduler else _by_processes(left, workers, resumed):
                     if row.scan_id in rows:  # a second answer after a lost worker
                         continue
                     rows[row.scan_id] = row
-                    stream.write(json.dumps(asdict(row)) + "\n")
+                    stream.write(json.dumps({"study": study[row.scan_id], **asdict(row)}) + "\n")
                     stream.flush()
                     tell(len(rows), len(tasks))
             ordered = tuple(rows[task.scan_id] for task in tasks)
@@ -191,9 +200,12 @@ def _studies(cohort_csv: Path) -> list[tuple[str, str]]:
     return [(row["scan_id"].strip(), str(folder / row["path"].strip())) for row in table]
 
 
-def _by_processes(tasks: Sequence[Task], workers: int) -> Iterator[Row]:
+def _by_processes(tasks: Sequence[Task], workers: int, resumed: bool) -> Iterator[Row]:
     """Rows as they come; where a process is lost, the rest goes on without it."""
     left = {task.scan_id: task for task in tasks}
+    if resumed and left:
+        # With one worker this process scores: the study that was under way may have been what ended the run.
+        yield _by_itself(left.pop(tasks[0].scan_id))
     alone = False
     while left:
         before = len(left)
@@ -242,8 +254,8 @@ def _not_scored(task: Task, status: Status, code: str, message: str) -> Row:
     return Row(task.scan_id, status, code=code, message=message)
 
 
-def _read_journal(path: Path, weights: str) -> Iterator[Row]:
-    """Rows of an earlier run; a last line that was cut off is dropped."""
+def _read_journal(path: Path, weights: str) -> Iterator[tuple[str, Row]]:
+    """Rows of an earlier run, each with its task's ``study``; a last line that was cut off is dropped."""
     if not path.exists():
         return
     head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
@@ -256,7 +268,8 @@ def _read_journal(path: Path, weights: str) -> Iterator[Row]:
     if len(whole) < len(lines):
         path.write_text(head + "".join(whole), encoding="utf-8")
     for line in whole:
-        yield Row(**_line(line))
+        values = _line(line)
+        yield values.pop("study"), Row(**values)
 
 
 def _line(text: str) -> dict[str, Any]:

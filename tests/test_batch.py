@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from htcore import services
-from htcore.batch import COLUMNS, TABLE, Row, score_many
-from htcore.errors import CohortError, UsageError
+from htcore import batch, services
+from htcore.batch import COLUMNS, TABLE, Row, Task, score_many
+from htcore.errors import CohortError, HtcoreError, UsageError
 from htcore.settings import Settings
 from tests.small_bundle import write_small_bundle
 from tests.studies import HeadStudy
@@ -74,6 +74,34 @@ def test_a_stopped_run_goes_on_where_it_was(table: Path, tmp_path: Path) -> None
     rows = score_many(table, tmp_path / "out", model_id="small", progress=lambda *step: begun.append(step))
     assert begun[0] == (3, 6)
     assert statuses(rows) == EXPECTED and rows[0].seconds == -1.0
+
+
+def test_rows_of_another_table_or_of_a_corrected_path_are_not_taken_over(table: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_many(table, tmp_path / "out", model_id="small", progress=stop)
+    assert str(tmp_path) not in (tmp_path / "out" / "predictions.journal").read_text()
+    table.write_text(f"scan_id,path\nS0,text.zip\nS1,{EXAMPLE.resolve()}\n")
+    begun: list[tuple[int, int]] = []
+    rows = score_many(table, tmp_path / "out", model_id="small", progress=lambda *step: begun.append(step))
+    assert begun[0] == (1, 2) and statuses(rows) == ["failed", "scored"]
+
+
+def test_a_study_that_ended_its_run_becomes_a_row_when_called_again(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(function: object, task: Task) -> Row:
+        raise HtcoreError("ended", code="worker_lost")
+
+    (tmp_path / "out").mkdir()
+    head = json.dumps({"weights_sha256": services.load_bundle_by_id("small").identity.weights_sha256})
+    (tmp_path / "out" / "predictions.journal").write_text(head + "\n")
+    monkeypatch.setattr(batch, "in_own_process", ended)
+    rows = score_many(table, tmp_path / "out", model_id="small")
+    assert [row.code for row in rows][:2] == ["worker_lost", ""] and statuses(rows[1:]) == EXPECTED[1:]
 
 
 def test_a_run_stopped_before_its_first_study_goes_on(table: Path, tmp_path: Path) -> None:
