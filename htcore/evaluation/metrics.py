@@ -62,7 +62,7 @@ def at_threshold(
 def of_cells(tp: Weights, fp: Weights, fn: Weights, tn: Weights) -> dict[str, Weights]:
     """What the four counts of a confusion matrix give, shaped like them; NaN where a figure is undefined.
 
-    Sensitivity, specificity, F1, accuracy, balanced accuracy, PPV, NPV and both likelihood ratios.
+    A likelihood ratio is infinite where its denominator alone is 0. Sensitivity, specificity, F1, accuracy, balanced accuracy, PPV, NPV and both likelihood ratios.
     """
     sensitivity, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
     return {
@@ -73,9 +73,14 @@ def of_cells(tp: Weights, fp: Weights, fn: Weights, tn: Weights) -> dict[str, We
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "ppv": ratio(tp, tp + fp),
         "npv": ratio(tn, tn + fn),
-        "lr_positive": ratio(sensitivity, 1 - specificity),
-        "lr_negative": ratio(1 - sensitivity, specificity),
+        "lr_positive": _odds(sensitivity, 1 - specificity),
+        "lr_negative": _odds(1 - sensitivity, specificity),
     }
+
+
+def _odds(numerator: Weights, denominator: Weights) -> Weights:
+    """As `ratio`, but without end where the denominator alone is 0: a likelihood ratio has no upper bound."""
+    return np.where((denominator == 0) & (numerator > 0), np.inf, ratio(numerator, denominator))
 
 
 def predictive_values(sensitivity: Weights, specificity: Weights, prevalence: float) -> tuple[Weights, Weights]:

@@ -18,11 +18,15 @@ class Interval:
 
     @classmethod
     def from_resamples(cls, value: float, resamples: NDArray[np.float64]) -> Interval:
-        """Percentile interval over the resamples in which the figure is defined."""
-        defined = resamples[np.isfinite(resamples)]
+        """Percentile interval over the resamples in which the figure is defined; infinite ones count among them."""
+        defined = resamples[~np.isnan(resamples)]
         if not np.isfinite(value) or defined.size == 0:
-            return cls(float(value), float("nan"), float("nan"))
-        low, high = np.percentile(defined, [2.5, 97.5])
+            return cls(float("nan"), float("nan"), float("nan"))
+        if np.isfinite(defined).all():
+            low, high = np.percentile(defined, [2.5, 97.5])
+        else:  # between a number and infinity there is nothing to interpolate
+            place = np.array([0.025, 0.975]) * (defined.size - 1)
+            low, high = np.sort(defined)[[int(np.floor(place[0])), int(np.ceil(place[1]))]]
         return cls(float(value), float(low), float(high))
 
     def with_exact_end(self, n: int) -> Interval:

@@ -1,7 +1,7 @@
 """What the validation set says about one scan: how scans that score like it ended, and what its call is worth.
 
-All of it can be asked for another prevalence than that of the model's own population. Outcomes are then weighted as
-``shift_prevalence`` moves the risk, so that the dial and the words beside it agree.
+All of it can be asked for another prevalence than that of the model's own population. Outcomes are then weighted from
+the validation scans' own prevalence, risks shifted from the calibration patients': the dial and the words agree.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def find_peers(validation: ValidationSet, probability: float, before: float, aft
     probability
         The scan's risk at the model's own prevalence.
     before, after
-        The model's own prevalence and the asked one, in (0, 1).
+        The model's own prevalence and the asked one, in (0, 1). Where both are the same, the share is as observed.
 
     Notes
     -----
@@ -84,8 +84,9 @@ def find_peers(validation: ValidationSet, probability: float, before: float, aft
     n_patients = len(np.unique(validation.patient[near]))
     share = None
     if n_scans >= MIN_SCANS:
-        bounds = wilson(n_events / n_scans, n_patients)
-        share = Interval(*(shift_prevalence(value, before, after) for value in (n_events / n_scans, *bounds)))
+        found = (n_events / n_scans, *wilson(n_events / n_scans, n_patients))
+        observed = validation.n_events / validation.n_scans
+        share = Interval(*(found if before == after else (shift_prevalence(value, observed, after) for value in found)))
     return Peers(
         shift_prevalence(low, before, after),
         shift_prevalence(high, before, after),

@@ -24,6 +24,7 @@ from htcore.evaluation import (
     youden_threshold,
 )
 from htcore.inference import calibrate
+from htcore.ui.cohort.words import shown
 from tests.evaluation.cohort import frame
 
 
@@ -125,6 +126,16 @@ def test_perfect_separation_and_three_patients() -> None:
     # A resample of three may hold no event: it gives no sensitivity, the others are all 1. One patient shows little.
     assert (figures["sensitivity"].low, figures["sensitivity"].high) == (pytest.approx(0.025), 1.0)
     assert figures["net_benefit"].value == pytest.approx(1 / 3)
+
+
+def test_one_false_alarm_leaves_the_likelihood_ratio_without_upper_limit() -> None:
+    # Of 100 without HT one is called: every third resample or so draws it not once, and has an infinite ratio.
+    labels = np.arange(200) < 100
+    called = np.where(labels, np.arange(200) % 3 == 0, np.arange(200) == 150)
+    bootstrap = Bootstrap(ValidationSet(np.arange(200), labels, np.where(called, 0.8, 0.2)))
+    found = bootstrap.at_threshold(0.5)["lr_positive"]
+    assert found.value == pytest.approx(34.0) and found.high == np.inf and 5 < found.low < 20
+    assert shown("lr_positive", found).endswith("to ∞)")
 
 
 def test_shares_of_none_and_all_have_the_exact_interval_of_so_many_patients() -> None:

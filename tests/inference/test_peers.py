@@ -36,10 +36,16 @@ def test_the_range_widens_once_and_too_few_give_no_share() -> None:
 def test_another_prevalence_moves_share_interval_and_range_alike() -> None:
     here, there = (find_peers(made(40, 24), 0.33, 0.5, after) for after in (0.5, 0.27))
     assert here.share is not None and there.share is not None
-    assert there.share.value == pytest.approx(shift_prevalence(0.25, 0.5, 0.27))
-    assert there.share.high == pytest.approx(shift_prevalence(here.share.high, 0.5, 0.27))
+    # Of the 64, 28 bled: outcomes are shifted from there, the range from the model's own prevalence.
+    assert there.share.value == pytest.approx(shift_prevalence(0.25, 28 / 64, 0.27))
+    assert there.share.high == pytest.approx(shift_prevalence(here.share.high, 28 / 64, 0.27))
     assert there.low == pytest.approx(shift_prevalence(here.low, 0.5, 0.27))
     assert there.n_events == 10
+
+
+def test_asked_for_the_validation_scans_own_prevalence_the_share_is_as_observed() -> None:
+    peers = find_peers(made(40, 24), 0.33, 0.6, 28 / 64)
+    assert peers.share is not None and peers.share.value == pytest.approx(0.25)
 
 
 def test_many_scans_of_one_patient_do_not_narrow_the_interval() -> None:

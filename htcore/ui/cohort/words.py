@@ -54,7 +54,7 @@ def shown(name: str, interval: Interval) -> str:
         return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
     digits = 2 if name.startswith("lr_") else 3
     text = f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
-    return text.replace("-", "−")
+    return text.replace("-", "−").replace("inf", "∞")
 
 
 def figure_rows(figures: Mapping[str, Interval], prevalence: float | None = None) -> pd.DataFrame:
