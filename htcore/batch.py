@@ -140,10 +140,14 @@ def score_many(
     CohortError
         If the table cannot be used.
     UsageError
-        If ``out`` cannot be written, holds another model's run, or another run is writing there.
+        If ``out`` cannot be written, holds another model's run, or another run is writing there; if this machine has
+        no such device and shall score itself.
     """
     from htcore import services
+    from htcore.inference.device import choose_device
 
+    if scheduler is None:
+        choose_device(device)
     weights = services.load_bundle_by_id(model_id).identity.weights_sha256
     threads = 1 if workers > 1 else None
     tasks = [Task(scan_id, path, model_id, weights, device, threads) for scan_id, path in _studies(cohort_csv)]

@@ -367,7 +367,7 @@ def card(
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; this machine alone by default.")] = None,
-    port: Annotated[int | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     example: Annotated[str | None, typer.Option(help="Example study that a new tab opens with.")] = None,
 ) -> None:
     """Start the dashboard."""
@@ -381,6 +381,9 @@ def serve(
         address, number = host or settings.host, settings.port if port is None else port
         _check_free(address, number)
         typer.echo(f"Dashboard at http://{address}:{number} (stop it with Ctrl+C). {_NOTICE}", err=True)
+        for variable in ("HTCORE_MODELS_DIR", "HTCORE_COHORTS_DIR"):
+            if variable in os.environ:  # relative to where this was called
+                os.environ[variable] = os.path.abspath(os.environ[variable])
         os.chdir(Path(__file__).resolve().parent.parent)
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
         if example is not None:

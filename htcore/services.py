@@ -289,11 +289,15 @@ def evaluate_cohort(
     ------
     CohortError
         If the table cannot be used, or too little of it can be scored.
+    UsageError
+        If there is no such device.
     """
     from htcore.evaluation import ValidationSet, evaluate
+    from htcore.inference.device import choose_device
     from htcore.processes import in_processes
     from htcore.training.cohort import read_cohort
 
+    choose_device(device)
     scans = read_cohort(cohort_csv).scans
     if workers > 1:
         tasks = [(number, scan, bundle.path, device) for number, scan in enumerate(scans)]

@@ -160,6 +160,12 @@ def test_dask_workers_on_a_real_cluster_one_of_them_killed(table: Path, tmp_path
     assert [row.probability for row in rows] == pytest.approx([row.probability for row in direct], abs=1e-5)
 
 
+def test_a_device_that_is_not_there_is_told_before_anything_is_scored(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="device"):
+        score_many(table, tmp_path / "out", model_id="small", device="abacus")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_scheduler_that_does_not_answer(table: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="dask is not installed")
     with pytest.raises(UsageError, match="scheduler"):

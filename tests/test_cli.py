@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from itertools import chain, repeat
 from pathlib import Path
@@ -212,6 +213,21 @@ def test_serve_says_that_its_port_is_taken() -> None:
         result = run("serve", "--port", other.getsockname()[1])
     assert result.exit_code == 2 and "--port" in result.output
     assert "Dashboard at" not in result.output
+
+
+def test_serve_takes_no_port_that_there_is_not() -> None:
+    for port in (70000, -1):
+        result = run("serve", "--port", port)
+        assert result.exit_code == 2 and "port" in result.output
+
+
+def test_serve_takes_folders_from_where_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HTCORE_COHORTS_DIR", "cohorts")
+    began: list[str] = []
+    monkeypatch.setattr("os.execv", lambda *_: began.append(os.environ["HTCORE_COHORTS_DIR"]))
+    run("serve", "--port", 0)
+    assert began == [str(tmp_path / "cohorts")]
 
 
 def test_serve_refuses_an_address_of_another_machine() -> None:

@@ -233,6 +233,8 @@ def test_a_cohort_is_scored_and_what_cannot_be_is_listed(settings: Settings, tmp
     scan = CohortScan("p0", "s0", EXAMPLES[0].path, True)
     scored = services.score_scan(scan, 2, bundle)
     assert isinstance(scored, services.ScoredScan) and scored.simulated
+    with pytest.raises(UsageError, match="device"):
+        services.evaluate_cohort(bundle, tmp_path / "cohort.csv", device="abacus")
 
 
 def test_a_stopped_scan_is_no_scan_left_out(settings: Settings) -> None:

@@ -81,17 +81,18 @@ def read_predictions(content: bytes) -> pd.DataFrame:
 
 
 def _decoded(content: bytes) -> str:
-    if not content.strip():
-        raise CohortError("The file is empty: give a table with the columns " + ", ".join(REQUIRED) + ".")
     if b"\0" in content[:4096]:
         raise CohortError("The file is no text: export the table as CSV (UTF-8), not as a workbook.")
     if content.count(b"\n") > MAX_ROWS + 1:
         raise CohortError(f"The table has more than {MAX_ROWS:,} rows: give fewer scans.")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise CohortError(f"Line {line} of the file is not UTF-8 text: save the table as CSV UTF-8.") from error
+    if not text.strip():
+        raise CohortError("The file is empty: give a table with the columns " + ", ".join(REQUIRED) + ".")
+    return text
 
 
 def _separator(text: str) -> str:
@@ -110,6 +111,8 @@ def _parsed(text: str, separator: str) -> pd.DataFrame:
         where = f"Row {int(found[1]) - 1} below the header" if found else "The table"
         raise CohortError(f"{where} cannot be taken apart: give every row as many cells as the header.") from error
     raw.columns = [str(name).strip() for name in raw.columns]
+    if raw.columns.has_duplicates:
+        raise CohortError("The header names a column twice: keep each once.")
     missing = [name for name in REQUIRED if name not in raw.columns]
     if missing:
         raise CohortError(f"The header lacks {', '.join(missing)}: name the columns {', '.join(REQUIRED)}.")

@@ -136,7 +136,10 @@ def _with_clinical_data(table: pd.DataFrame) -> dict[str, float] | None:
     first = table.drop_duplicates("patient_id")
     labels = first["ht"].to_numpy() == 1
     joint, image = first["probability_clinical"].to_numpy(), first["probability"].to_numpy()
-    area, compared = delong_interval(labels, joint), delong_difference(labels, joint, image)
+    try:
+        area, compared = delong_interval(labels, joint), delong_difference(labels, joint, image)
+    except CohortError:  # too few first scans of either outcome
+        return None
     return {
         "auc": area.value,
         "low": area.low,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from htcore.errors import CohortError, UsageError
+from htcore.evaluation.validation import NUMBERS, SHARES, TEXTS
 
 REQUIRED = ("patient_id", "scan_id", "path", "ht")
 COVARIATES = (
@@ -22,6 +23,7 @@ COVARIATES = (
     "thrombolysis",
     "thrombectomy",
 )
+_NUMBERS = frozenset((*COVARIATES, *NUMBERS)) - {"sex"}
 SPLITS = ("train", "selection", "calibration", "validation", "test")
 _LISTED = 5  # rows named in one message
 
@@ -90,10 +92,13 @@ def read_cohort(cohort_csv: Path) -> Cohort:
     if table.empty:
         raise CohortError("The cohort table has no rows: one row a scan is expected.")
     _check_cells(table)
+    _check_numbers(table, "Cohort table")
     truth: dict[str, dict[str, str]] = {}
     truth_csv = cohort_csv.parent / "truth.csv"
     if truth_csv.exists():
-        truth = _truth_rows(_read_table(truth_csv, ("patient_id", "scan_id")))
+        known = _read_table(truth_csv, ("patient_id", "scan_id"))
+        _check_numbers(known, "Truth table")
+        truth = _truth_rows(known)
     scans = tuple(_scan(row, truth.get(row["scan_id"], {}), cohort_csv.parent) for row in _rows(table))
     _raise_rows(
         "path: nothing is there", [i for i, scan in enumerate(scans) if not scan.path.exists()], "correct the path"
@@ -169,7 +174,9 @@ def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         raise CohortError("There is no cohort table at the given place: give the path of a cohort.csv.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
         raise CohortError("The table could not be read: a comma-separated UTF-8 text file is expected.") from error
-    table.columns = table.columns.str.strip()
+    table.columns = [str(name).strip() for name in table.columns]
+    if table.columns.has_duplicates:
+        raise CohortError("The table names a column twice: keep each once.")
     missing = [column for column in required if column not in table.columns]
     if missing:
         raise CohortError(
@@ -190,11 +197,22 @@ def _check_cells(table: pd.DataFrame) -> None:
         _raise_rows(f"{column} stands in an earlier row too", list(np.flatnonzero(double)), "keep each scan once")
 
 
-def _raise_rows(problem: str, indices: list[int], remedy: str) -> None:
+def _check_numbers(table: pd.DataFrame, name: str) -> None:
+    """Whatever is stored or measured later: told now, and not after hours of training."""
+    for column in _NUMBERS.intersection(table.columns):
+        values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
+        bad = ~np.isfinite(values) & (table[column] != "").to_numpy()
+        _raise_rows(f"{column} must be a number", list(np.flatnonzero(bad)), "correct it or leave it empty", name)
+        if column in SHARES:
+            outside = (values < 0) | (values > 1)
+            _raise_rows(f"{column} must lie between 0 and 1", list(np.flatnonzero(outside)), "correct it", name)
+
+
+def _raise_rows(problem: str, indices: list[int], remedy: str, table: str = "Cohort table") -> None:
     if indices:
         rows = ", ".join(str(index + 2) for index in indices[:_LISTED])
         more = f" and {len(indices) - _LISTED} more" if len(indices) > _LISTED else ""
-        raise CohortError(f"Cohort table, row {rows}{more}: {problem}; {remedy}.")
+        raise CohortError(f"{table}, row {rows}{more}: {problem}; {remedy}.")
 
 
 def _truth_rows(table: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -210,7 +228,8 @@ def _scan(row: dict[str, str], truth: dict[str, str], folder: Path) -> CohortSca
     mask = merged.get("mask_path", "")
     split = row.get("split") or None
     skip = {*REQUIRED, "mask_path", "split"}
-    values = {key: _value(cell) for key, cell in merged.items() if key not in skip and cell != ""}
+    known = {key: cell for key, cell in merged.items() if key not in skip and cell != ""}
+    values = {key: cell if key in TEXTS else _value(cell) for key, cell in known.items()}
     return CohortScan(
         patient_id=row["patient_id"],
         scan_id=row["scan_id"],

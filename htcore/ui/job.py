@@ -52,8 +52,8 @@ class Job:
 
     @property
     def news(self) -> bool:
-        """Whether something came up since the last `look`."""
-        return self._found.news
+        """Whether something came up since the last `look`, or the work is over: that no look in between takes back."""
+        return self._found.news or self.done
 
     @property
     def problem(self) -> str | None:

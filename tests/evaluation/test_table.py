@@ -101,6 +101,9 @@ def test_optional_numbers_may_be_empty_but_not_words() -> None:
     [
         (b"", "empty"),
         (b"  \n\n", "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b"\xef\xbb\xbf\r\n", "empty"),
+        (b"patient_id,scan_id,ht,probability,ht \nA,1,0,0.2,1\n", "names a column twice"),
         (csv(""), "no rows"),
         (b"patient_id,ht\nA,1\n", "lacks scan_id, probability"),
         (csv("A,1,0,0.2\nB,1,0,0.2,9,9\n"), "Row 2 below the header cannot be taken apart"),

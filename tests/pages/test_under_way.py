@@ -113,6 +113,15 @@ def test_nothing_of_the_result_is_drawn_early_while_it_is_hidden(page: AppTest, 
     assert page.status and "about 62" not in texts(page) and not page.get("plotly_chart")
 
 
+def test_an_end_that_comes_while_somebody_looks_is_still_news(held: Held) -> None:
+    job = Job([("scan.dcm", None)], "test-model")
+    assert held.early.wait(20)
+    held.go.set()
+    assert job.wait(20)
+    job.look()  # takes back what was told, the end too
+    assert job.news
+
+
 def test_a_study_of_a_session_that_ended_is_stopped(held: Held) -> None:
     job = Job([("scan.dcm", None)], "test-model")
     assert held.early.wait(20)

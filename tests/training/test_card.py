@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from htcore.training.card import Stage, stages
+import pandas as pd
+
+from htcore.bundle import Calibration
+from htcore.training.card import Stage, card_values, stages
+
+CALIBRATION = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
 
 
 def test_trainings_are_told_apart_from_the_first_to_the_last() -> None:
@@ -17,3 +22,17 @@ def test_a_sentence_of_another_form_stays_whole() -> None:
         assert stages("c", data) == (Stage("c", data),)
     # What the earlier model says of itself is kept letter for letter.
     assert stages("c", "3 scans, starting from a (2 scans (one centre))")[0] == Stage("a", "2 scans (one centre)")
+
+
+def test_too_few_patients_for_the_joint_risk_leave_it_out() -> None:
+    # Four scans, but one patient with HT: DeLong has nothing to compare.
+    table = pd.DataFrame(
+        {
+            "patient_id": ["a", "a", "b", "c"],
+            "scan_id": list("1234"),
+            "ht": [1, 1, 0, 0],
+            "probability": [0.9, 0.8, 0.2, 0.4],
+            "probability_clinical": [0.9, 0.7, 0.1, 0.3],
+        }
+    )
+    assert card_values("m", "4 scans", True, {}, CALIBRATION, table)["measured"]["with_clinical_data"] is None

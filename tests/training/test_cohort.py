@@ -55,6 +55,9 @@ def test_truth_beside_the_table_is_joined_by_scan(tmp_path: Path) -> None:
         (["a,1,s1,0", "b,2,gone,1"], HEADER, "row 3: path: nothing is there"),
         (["a,1,s1,0,tset"], HEADER + ",split", "row 2: split must be one of"),
         (["a,1,s1,0,train", "a,2,s2,0,test"], HEADER + ",split", "lie in both train and test"),
+        (["a,1,s1,0,63", "b,2,s2,1,unknown"], HEADER + ",age", "row 3: age must be a number"),
+        (["a,1,s1,0,inf"], HEADER + ",thickness_mm", "row 2: thickness_mm must be a number"),
+        (["a,1,s1,0,x"], HEADER + ",ht ", "names a column twice"),
         (["a,1,s1,0,gone.nii"], HEADER + ",mask_path", "row 2: mask_path"),
         ([f"a{n},{n},s1,x" for n in range(8)], HEADER, "row 2, 3, 4, 5, 6 and 3 more"),
     ],
@@ -63,6 +66,18 @@ def test_what_is_wrong_is_said(tmp_path: Path, rows: list[str], header: str, mes
     with pytest.raises(CohortError, match=message) as caught:
         read_cohort(table(tmp_path, *rows, header=header))
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_truth_that_is_no_number_is_told_too(tmp_path: Path) -> None:
+    path = table(tmp_path, "a,1,s1,0", "b,2,s2,1")
+    (tmp_path / "truth.csv").write_text("patient_id,scan_id,p_ht_image\na,1,0.2\nb,2,1.7\n")
+    with pytest.raises(CohortError, match="Truth table, row 3: p_ht_image must lie between 0 and 1"):
+        read_cohort(path)
+
+
+def test_words_stay_words_where_they_look_like_numbers(tmp_path: Path) -> None:
+    path = table(tmp_path, "a,1,s1,0,1", "b,2,s2,1,f", header=HEADER + ",sex")
+    assert [scan.values["sex"] for scan in read_cohort(path).scans] == ["1", "f"]
 
 
 def test_no_table_and_no_text(tmp_path: Path) -> None:
