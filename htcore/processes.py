@@ -21,8 +21,10 @@ _Result = TypeVar("_Result")
 _LOST = "A worker process was ended from outside, perhaps for lack of memory: call again with fewer workers."
 
 
-def in_processes(function: Callable[[_Task], _Result], tasks: Sequence[_Task], workers: int) -> Generator[_Result]:
-    """``function`` of each task, in whatever order they finish; with one worker in this process, in order.
+def in_processes(
+    function: Callable[[_Task], _Result], tasks: Sequence[_Task], workers: int, *, in_order: bool = False
+) -> Generator[_Result]:
+    """``function`` of each task, as they finish or ``in_order``; with one worker in this process, in order.
 
     ``function`` must be importable. When the generator is closed, what runs is waited for and the rest is not begun.
 
@@ -39,7 +41,7 @@ def in_processes(function: Callable[[_Task], _Result], tasks: Sequence[_Task], w
     with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         try:
             futures = [pool.submit(function, task) for task in tasks]
-            for future in as_completed(futures):
+            for future in futures if in_order else as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
             raise HtcoreError(_LOST, code="worker_lost") from error

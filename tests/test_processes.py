@@ -53,9 +53,19 @@ def wait_for(condition, seconds: float) -> bool:
     return False
 
 
+def sleep_and_tell(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_task_is_done_once(workers: int) -> None:
     assert sorted(in_processes(double, range(7), workers)) == [0, 2, 4, 6, 8, 10, 12]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order_where_that_is_asked_for(workers: int) -> None:
+    assert list(in_processes(sleep_and_tell, [0.6, 0.0, 0.1, 0.0], workers, in_order=True)) == [0.6, 0.0, 0.1, 0.0]
 
 
 def test_an_error_of_a_task_is_the_callers() -> None:

@@ -62,7 +62,8 @@ def at_threshold(
 def of_cells(tp: Weights, fp: Weights, fn: Weights, tn: Weights) -> dict[str, Weights]:
     """What the four counts of a confusion matrix give, shaped like them; NaN where a figure is undefined.
 
-    A likelihood ratio is infinite where its denominator alone is 0. Sensitivity, specificity, F1, accuracy, balanced accuracy, PPV, NPV and both likelihood ratios.
+    Sensitivity, specificity, F1, accuracy, balanced accuracy, PPV, NPV and both likelihood ratios; these are infinite
+    where their denominator alone is 0.
     """
     sensitivity, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
     return {

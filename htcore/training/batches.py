@@ -37,11 +37,12 @@ class ScanSource(Protocol):
     """Labelled scans that can be fetched one at a time.
 
     ``labels`` float32 (N,) holds 0 or 1, or a known risk between them; ``factors`` float32 (N, F) holds standardised
-    causes, NaN where unknown.
+    causes, NaN where unknown. ``content`` tells these scans and masks from any others.
     """
 
     labels: NDArray[np.float32]
     factors: NDArray[np.float32]
+    content: str
 
     def load(self, index: int) -> ScanArrays:
         """The scan at ``index``."""

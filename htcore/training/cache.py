@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from htcore import quality
 from htcore.dicom import read_study
 from htcore.errors import CohortError, HtcoreError, ReadError
-from htcore.processes import end_with_parent
+from htcore.processes import in_processes
 from htcore.training.batches import ScanArrays
 from htcore.training.cohort import CohortScan
 from htcore.transforms import VERSION, mask_to_grid, prepare
@@ -79,6 +77,8 @@ def prepare_scans(
     ------
     CohortError
         If no scan is left, or the cache cannot be written.
+    HtcoreError
+        Code ``worker_lost``, if a process was ended from outside.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -88,33 +88,18 @@ def prepare_scans(
     prepared: list[PreparedScan] = []
     refused: list[RefusedScan] = []
     jobs = [(row, scan, cache) for row, scan in enumerate(scans, start=1)]
-    if workers > 1:
-        # Fresh processes: a fork of one that has run torch threads may hang.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
-            _collect(pool.map(_prepare_one, jobs, chunksize=4), prepared, refused, len(jobs), tell)
-    else:
-        _collect(map(_prepare_one, jobs), prepared, refused, len(jobs), tell)
+    for done, result in enumerate(in_processes(_prepare_one, jobs, workers, in_order=True), start=1):
+        if isinstance(result, PreparedScan):
+            prepared.append(result)
+        else:
+            refused.append(result)
+        tell("prepare", done, len(jobs))
     if not prepared:
         reasons = "; ".join(f"{n} × {code}" for code, n in Counter(entry.code for entry in refused).most_common())
         raise CohortError(
             f"No scan of the cohort could be used ({reasons}): check the paths and the quality of the scans."
         )
     return tuple(prepared), tuple(refused)
-
-
-def _collect(
-    results: Iterable[PreparedScan | RefusedScan],
-    prepared: list[PreparedScan],
-    refused: list[RefusedScan],
-    total: int,
-    tell: Progress,
-) -> None:
-    for done, result in enumerate(results, start=1):
-        if isinstance(result, PreparedScan):
-            prepared.append(result)
-        else:
-            refused.append(result)
-        tell("prepare", done, total)
 
 
 def _prepare_one(job: tuple[int, CohortScan, Path]) -> PreparedScan | RefusedScan:

@@ -328,6 +328,7 @@ def _fingerprint(
             digest.update(b"scans")
             digest.update(source.labels.tobytes())
             digest.update(source.factors.tobytes())
+            digest.update(source.content.encode())
     for name, value in sorted((start or {}).items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())

@@ -88,6 +88,8 @@ class PreparedSource:
         labels = [entry.scan.ht if risk is None else risk for entry, risk in zip(scans, risks, strict=True)]
         self.labels: NDArray[np.float32] = np.array(labels, dtype=np.float32)
         self.factors: NDArray[np.float32] = standardised_factors(scans)
+        # The cache names each file by the bytes that it was prepared from, and how.
+        self.content = " ".join(entry.file.stem for entry in scans)
 
     def load(self, index: int) -> ScanArrays:
         """The scan at ``index``."""

@@ -17,6 +17,7 @@ class BlobSource:
         self.labels = (depth + rng.normal(0, 0.1, n) > 1.0).astype(np.float32)
         self.factors = np.full((n, 1), np.nan, dtype=np.float32)
         self.factors[::2, 0] = (depth[::2] - 1.0) / 0.5
+        self.content = f"{n} {seed} {slices} {masks}"
         self.scans: list[ScanArrays] = []
         for index in range(n):
             channels = rng.normal(0, 0.05, (slices, len(CHANNELS), 16, 16)).astype(np.float32)

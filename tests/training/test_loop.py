@@ -176,6 +176,14 @@ def test_interrupted_with_selection_equals_uninterrupted(tmp_path: Path) -> None
         fit(TINY, source, parameters, tmp_path / "b")
 
 
+def test_a_checkpoint_of_other_pictures_with_the_same_outcomes_is_not_taken(tmp_path: Path) -> None:
+    source = BlobSource(20)
+    fit(TINY, source, FAST, tmp_path)
+    source.content = "the same scans, their masks drawn anew"
+    with pytest.raises(TrainingError, match="other settings or other scans"):
+        fit(TINY, source, FAST, tmp_path)
+
+
 def test_auc_chooses_where_there_are_enough_scans_and_else_the_loss() -> None:
     few, many = np.array([True, False]), np.array([True, False] * 30)
     assert not score(np.zeros(2), few).by_auc and score(np.zeros(60), many).by_auc
