@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from htcore import serialise
 from htcore.errors import HtcoreError, UsageError
-from htcore.settings import Settings
+from htcore.settings import Settings, fix_folders
 from htcore.types import QualityReport, Volume
 from htcore.ui.words import finding_sentence, interval_percent, joint_sentence, lesion_sentence, percent
 
@@ -381,9 +381,7 @@ def serve(
         address, number = host or settings.host, settings.port if port is None else port
         _check_free(address, number)
         typer.echo(f"Dashboard at http://{address}:{number} (stop it with Ctrl+C). {_NOTICE}", err=True)
-        for variable in ("HTCORE_MODELS_DIR", "HTCORE_COHORTS_DIR"):
-            if variable in os.environ:  # relative to where this was called
-                os.environ[variable] = os.path.abspath(os.environ[variable])
+        fix_folders()
         os.chdir(Path(__file__).resolve().parent.parent)
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
         if example is not None:

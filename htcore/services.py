@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -252,6 +253,19 @@ def list_models(settings: Settings | None = None) -> tuple[str, ...]:
     from htcore.bundle import list_bundles
 
     return list_bundles((settings or Settings.from_environment()).models_dir)
+
+
+def told_training(model_id: str, settings: Settings | None = None) -> tuple[bool, str] | None:
+    """Whether an installed model's last training was on simulated scans, and on which, in its own words.
+
+    ``None`` where its files cannot be read. Quick, and nothing is verified: `load_bundle_by_id` does that.
+    """
+    folder = (settings or Settings.from_environment()).models_dir / model_id
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return bool(config["simulated"]), str(config["training_data"]).split(", starting from ")[0]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def example_studies(settings: Settings | None = None) -> tuple[ExampleStudy, ...]:

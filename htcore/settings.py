@@ -85,3 +85,10 @@ class Settings:
             except ValueError as error:
                 raise UsageError(f"{variable} must be a whole number, found {text!r}") from error
         return cls(**values)
+
+
+def fix_folders() -> None:
+    """Make folders that the environment names absolute, before this process goes to another folder."""
+    for variable in ("HTCORE_MODELS_DIR", "HTCORE_COHORTS_DIR"):
+        if variable in os.environ:
+            os.environ[variable] = str(Path(os.environ[variable]).absolute())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import threading
 import weakref
 import zipfile
@@ -210,6 +211,17 @@ def test_mirrored_head_swaps_the_slices_contributions_little(settings: Settings)
         explain(result, model_input, volume)
         logits.append(result.logit)
     assert np.ptp(logits) < 0.2
+
+
+def test_what_a_model_was_trained_on_is_told_without_loading_it(tmp_path: Path) -> None:
+    write_small_bundle(tmp_path / "small")
+    settings, config = Settings(models_dir=tmp_path), tmp_path / "small" / "config.json"
+    assert services.told_training("small", settings) is not None
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps({**values, "simulated": False, "training_data": "9 scans, starting from a (3 scans)"}))
+    assert services.told_training("small", settings) == (False, "9 scans")
+    config.write_text("{")
+    assert services.told_training("small", settings) is services.told_training("nowhere", settings) is None
 
 
 def test_a_cohort_is_scored_and_what_cannot_be_is_listed(settings: Settings, tmp_path: Path) -> None:

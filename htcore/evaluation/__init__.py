@@ -28,7 +28,7 @@ from htcore.evaluation.published import PAPER, PUBLISHED_MODELS, PublishedFigure
 from htcore.evaluation.report import Evaluation, Oracle, evaluate, oracle, to_json
 from htcore.evaluation.subgroups import MIN_EVENTS, Subgroup, subgroups
 from htcore.evaluation.table import MAX_ROWS, RowProblem, TableError, read_predictions
-from htcore.evaluation.validation import ValidationSet
+from htcore.evaluation.validation import ValidationSet, are_simulated
 from htcore.evaluation.values import Confusion, Interval
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Subgroup",
     "TableError",
     "ValidationSet",
+    "are_simulated",
     "case_table",
     "compared_models",
     "confident_mistakes",

@@ -28,6 +28,11 @@ TEXTS = ("sex", "lesion_side", "territory", "manufacturer", "scanner", "vendor")
 SHARES = ("probability", "p_ht", "p_ht_image")
 
 
+def are_simulated(table: pd.DataFrame) -> bool:
+    """Whether some scan's true risk is known, which a simulator alone can know."""
+    return any(name in table.columns and bool(table[name].notna().any()) for name in ("p_ht", "p_ht_image"))
+
+
 @dataclass(frozen=True, eq=False)
 class ValidationSet:
     """Scans with outcome and prediction.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from htcore.bundle import Bundle, Calibration
 from htcore.errors import CohortError
-from htcore.evaluation import ValidationSet, evaluate, to_json
+from htcore.evaluation import ValidationSet, are_simulated, evaluate, to_json
 from htcore.evaluation.delong import delong_difference, delong_interval
 from htcore.training.cache import RefusedScan
 
@@ -121,6 +121,7 @@ def card_values(
             "part": str(table["part"].iloc[0]) if "part" in table.columns else "validation",
             "patients": int(table["patient_id"].nunique()),
             "scans": len(table),
+            "simulated": are_simulated(table),
             "scans_with_ht": int(table["ht"].sum()),
             "evaluation": measured,
             "with_clinical_data": _with_clinical_data(table),
@@ -149,11 +150,20 @@ def _with_clinical_data(table: pd.DataFrame) -> dict[str, float] | None:
     }
 
 
+def provenance(trained: bool, measured: bool) -> str | None:
+    """What to say of a model that was trained, measured or both on simulated scans."""
+    if measured:
+        how = "Trained and measured" if trained else "Measured"
+        return f"{how} on simulated scans: no number here says how it does on patients."
+    return "Trained on simulated scans, measured on scans of patients." if trained else None
+
+
 def render(card: dict[str, Any]) -> str:
     """The card as Markdown."""
     warning = "**Research use only: not a medical device.**"
-    if card["simulated"]:
-        warning += " **Trained and measured on simulated scans: no number here says how it does on patients.**"
+    told = provenance(card["simulated"], card["measured"]["simulated"])
+    if told is not None:
+        warning += f" **{told}**"
     measured = card["measured"]
     lines = [f"# {card['id']}", "", warning, "", card["purpose"], "", "## Training", *_training_lines(card), ""]
     lines += [f"## Measured on the {measured['part']} patients", _CAVEATS.get(measured["part"], ""), ""]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-RESEARCH_NOTICE = "Research use only · weights trained on simulated scans"
+from htcore import services
+from htcore.ui import session
+from htcore.ui.words import plain
+
+RESEARCH_USE = "Research use only"
+RESEARCH_NOTICE = f"{RESEARCH_USE} · weights trained on simulated scans"
 
 
 def notice_for(*, simulated: bool, training_data: str) -> str:
@@ -17,7 +22,7 @@ def notice_for(*, simulated: bool, training_data: str) -> str:
     training_data
         The model's own description of its training data, shown where the scans were real.
     """
-    return RESEARCH_NOTICE if simulated else f"Research use only · weights trained on {training_data}"
+    return RESEARCH_NOTICE if simulated else f"{RESEARCH_USE} · weights trained on {training_data}"
 
 
 # In the navigation bar, wherever the page is scrolled to; badges wrap where they are too long.
@@ -32,7 +37,9 @@ _STYLE = """<style>
 
 
 def banner() -> None:
-    """Draw the permanent notice; it stays in view."""
+    """Draw the permanent notice, on the weights that the session uses; it stays in view."""
+    told = services.told_training(session.current_model())
+    notice = RESEARCH_USE if told is None else notice_for(simulated=told[0], training_data=plain(told[1]))
     st.html(_STYLE)
     with st.container(key="notice", width="content"):
-        st.badge(RESEARCH_NOTICE, icon=":material/science:", color="orange")
+        st.badge(notice, icon=":material/science:", color="orange")

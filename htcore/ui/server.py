@@ -48,11 +48,12 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Kept:
-    """What a session holds beside its study: whether the result is hidden, the prevalence, the clinical data."""
+    """What a session holds beside its study: whether the result is hidden, and what was chosen and entered."""
 
     covered: bool = False
     prevalence: float | None = None
     clinical: dict[str, float] = field(default_factory=dict)
+    model: str | None = None
 
 
 class ServedStudy:

@@ -48,14 +48,18 @@ def choose_model(model_id: str) -> None:
 
 
 def current_bundle() -> Bundle:
-    """The bundle of ``current_model()``, loaded once for all sessions and again when its files change.
+    """The bundle of ``current_model()``; see `bundle_named`."""
+    return bundle_named(current_model())
+
+
+def bundle_named(model_id: str) -> Bundle:
+    """An installed bundle, loaded once for all sessions and again when its files change.
 
     Raises
     ------
     BundleError
         If the bundle is missing or damaged.
     """
-    model_id = current_model()
     return _load_bundle(model_id, _fingerprint(model_id))
 
 
@@ -110,7 +114,7 @@ def served_study() -> ServedStudy | None:
         served = publish(opened, served.opening if served else None)
         st.session_state[_SERVED] = served
     served.assessment = opened
-    served.kept = Kept(is_covered(), prevalence(), clinical())
+    served.kept = Kept(is_covered(), prevalence(), clinical(), current_model())
     served.renew()
     return served
 
@@ -130,6 +134,8 @@ def return_to(claim: str) -> None:
         st.session_state[_COVERED] = served.kept.covered
         st.session_state[_CLINICAL] = served.kept.clinical
         choose_prevalence(served.kept.prevalence)
+        if served.kept.model is not None:
+            choose_model(served.kept.model)
 
 
 def give_up(why: str) -> None:

@@ -11,7 +11,7 @@ from tests.pages.review_stage import PAGE, Held
 
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr(services, "list_models", lambda: ("test-model",))
+    monkeypatch.setattr(services, "list_models", lambda *_: ("test-model",))
     monkeypatch.setattr(services, "example_studies", lambda: ())
     return AppTest.from_file(PAGE, default_timeout=20)
 

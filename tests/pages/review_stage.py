@@ -59,11 +59,12 @@ def with_bundle(monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None
             "scan_id": [f"S{k}" for k in range(100)],
             "ht": [int(label) for label in labels],
             "probability": [probability] * 60 + [0.9] * 40,
+            "p_ht_image": [0.5] * 100,
         }
     )
     calibration = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.6, 0.49, 20, 25)
     bundle = SimpleNamespace(validation=table, identity=scored().model, calibration=calibration, clinical=clinical)
-    monkeypatch.setattr(session, "current_bundle", lambda: bundle)
+    monkeypatch.setattr(session, "bundle_named", lambda _: bundle)
 
 
 def texts(page: AppTest) -> str:

@@ -155,11 +155,12 @@ def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
     assert page.session_state[session.PREVALENCE] == 0.27
     shown = texts(page)
     assert "Where 27% bleed" in shown and "where 27 of 100 bleed in all" in shown
-    # Odds times (0.27 / 0.73) / (0.49 / 0.51) = 0.385: the threshold's 1.5 become 0.577, the like scans' 0.5 0.192.
+    # Odds times (0.27 / 0.73) / (0.49 / 0.51) = 0.385: the threshold's 1.5 become 0.577. Of the validation scans 40%
+    # bled: the like scans' 0.5 times (0.27 / 0.73) / (0.4 / 0.6) become 0.277.
     assert (
         "its threshold of 37%" in shown
         and "weighed as where 27% bleed" in shown
-        and "about 16 went on to bleed" in shown
+        and "about 22 went on to bleed" in shown
     )
     page.get("button_group")[0].set_value("own").run()
     page.number_input[0].set_value(90).run()
@@ -177,11 +178,27 @@ def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(
 def test_another_models_bundle_does_not_move_this_ones_risk(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     assessing(monkeypatch, scored)
     other = SimpleNamespace(identity=ModelIdentity("other", "cd" * 32, "", simulated=True))
-    monkeypatch.setattr(session, "current_bundle", lambda: other)
+    monkeypatch.setattr(session, "bundle_named", lambda _: other)
     page.session_state[session.PREVALENCE] = 0.27
     upload(page)
     assert not page.exception
     assert "about 62" in texts(page) and not page.get("button_group")
+
+
+def test_a_model_chosen_for_the_next_scan_leaves_the_open_ones_result_alone(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assessing(monkeypatch, scored)
+    with_bundle(monkeypatch)
+    page.session_state[session.PREVALENCE] = 0.27
+    upload(page)
+    before = texts(page)
+    asked: list[str] = []
+    named = session.bundle_named
+    monkeypatch.setattr(session, "bundle_named", lambda model: asked.append(model) or named(model))
+    page.session_state["htcore.model"] = "another-model"
+    page.run()
+    assert not page.exception and set(asked) == {"test-model"} and texts(page) == before
 
 
 def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 
 from htcore.bundle import Calibration
-from htcore.training.card import Stage, card_values, stages
+from htcore.training.card import Stage, card_values, provenance, render, stages
 
 CALIBRATION = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
 
@@ -36,3 +36,18 @@ def test_too_few_patients_for_the_joint_risk_leave_it_out() -> None:
         }
     )
     assert card_values("m", "4 scans", True, {}, CALIBRATION, table)["measured"]["with_clinical_data"] is None
+
+
+def test_the_card_tells_who_trained_from_who_was_measured() -> None:
+    table = pd.DataFrame({"patient_id": list("abcd"), "scan_id": list("1234"), "ht": [1, 1, 0, 0]})
+    table["probability"] = [0.9, 0.4, 0.2, 0.6]
+    simulated = table.assign(p_ht_image=[0.8, 0.5, 0.3, 0.4])
+    told = {
+        (trained, measured is simulated): render(card_values("m", "4 scans", trained, {}, CALIBRATION, measured))
+        for trained in (True, False)
+        for measured in (simulated, table)
+    }
+    assert "Trained and measured on simulated scans" in told[True, True]
+    assert "Trained on simulated scans, measured on scans of patients" in told[True, False]
+    assert "**Measured on simulated scans" in told[False, True]
+    assert "simulated" not in told[False, False] and provenance(False, False) is None

@@ -26,6 +26,7 @@ from htcore.evaluation import (
     RocCurve,
     Subgroup,
     ValidationSet,
+    are_simulated,
     compared_models,
     decision_curve,
     oracle,
@@ -114,7 +115,7 @@ def bundle_cohort(bundle: Bundle) -> Cohort:
         independent,
         threshold,
         baselines,
-        simulated=model.simulated,
+        simulated=are_simulated(table),
         limits=supported(bundle.calibration),
         pictures=publish(bundle),
     )

@@ -17,7 +17,7 @@ from htcore.bundle import Bundle
 from htcore.errors import HtcoreError
 from htcore.plots import FlowRow, flow
 from htcore.plots.learning_curve import loss_curve
-from htcore.training.card import Stage, stages
+from htcore.training.card import Stage, provenance, stages
 from htcore.ui.charts import draw_chart
 from htcore.ui.figures import NONE, TOLD_APART, difference, p_words, with_interval
 from htcore.ui.model.learning import draw_ablations, draw_efficiency
@@ -39,11 +39,9 @@ def draw_identity(bundle: Bundle, card: dict[str, Any]) -> None:
         f"Model {plain(identity.id)} · weights {identity.weights_sha256} · trained on {data} · "
         + plain(notice_for(simulated=identity.simulated, training_data=identity.training_data))
     )
-    if identity.simulated:
-        st.warning(
-            "Trained and measured on SIMULATED scans: nothing here says how it does on patients.",
-            icon=":material/science:",
-        )
+    warning = provenance(identity.simulated, card["measured"].get("simulated", card["simulated"]))
+    if warning is not None:
+        st.warning(warning.replace("simulated", "SIMULATED", 1), icon=":material/science:")
     limits = "; ".join(plain(str(limit)) for limit in card["not_for"])
     st.error(f"**Not for:** {limits}. Research use only: not a medical device.", icon=":material/block:")
 

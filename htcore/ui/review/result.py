@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from htcore.evaluation import are_simulated
 from htcore.types import Assessment, StudyReceipt
 from htcore.ui import session
-from htcore.ui.notice import RESEARCH_NOTICE
+from htcore.ui.notice import RESEARCH_USE, notice_for
 from htcore.ui.review.patient import draw_clinical, draw_nearest
 from htcore.ui.review.progress import draw_progress
 from htcore.ui.review.reasons import draw_reasons
@@ -58,7 +59,7 @@ def draw_result(opened: Assessment | None) -> None:
             draw_prevalence(bundle)
             draw_peers(shown.risk, bundle)
             if opened.familiarity is not None:
-                draw_nearest(opened.familiarity, opened.risk.limits, simulated=bundle.identity.simulated)
+                draw_nearest(opened.familiarity, opened.risk.limits, simulated=are_simulated(bundle.validation))
             draw_clinical(opened, bundle)
         if shown.risk is not None and shown.model is not None:
             draw_source(shown, shown.risk, shown.model)
@@ -108,7 +109,12 @@ def _draw_receipt(opened: Assessment) -> None:
     _draw_series(receipt)
     for left_out in receipt.left_out:
         st.markdown(f"Left out: {left_out.count} × {plain(left_out.reason)}")
-    st.caption(f"Content SHA-256 {receipt.content_sha256[:16]}. {RESEARCH_NOTICE}")
+    st.caption(f"Content SHA-256 {receipt.content_sha256[:16]}. {_notice(opened)}")
+
+
+def _notice(opened: Assessment) -> str:
+    model = opened.model
+    return RESEARCH_USE if model is None else notice_for(simulated=model.simulated, training_data=model.training_data)
 
 
 def _draw_series(receipt: StudyReceipt) -> None:

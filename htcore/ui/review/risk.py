@@ -10,7 +10,7 @@ import streamlit as st
 
 from htcore import services
 from htcore.errors import HtcoreError
-from htcore.evaluation import ValidationSet
+from htcore.evaluation import ValidationSet, are_simulated
 from htcore.plots import gauge
 from htcore.types import Assessment, ModelIdentity, RiskEstimate
 from htcore.ui import session
@@ -53,13 +53,14 @@ def at_chosen_prevalence(opened: Assessment) -> Assessment:
 
 
 def bundle_of(opened: Assessment) -> Bundle | None:
-    """The bundle that scored the study, if it is still the session's and undamaged."""
+    """The bundle that scored the study, whichever the session uses by now, if it is still there and undamaged."""
+    if opened.model is None:
+        return None
     try:
-        bundle = session.current_bundle()
+        bundle = session.bundle_named(opened.model.id)
     except HtcoreError:
         return None
-    same = opened.model is not None and bundle.identity.weights_sha256 == opened.model.weights_sha256
-    return bundle if same else None
+    return bundle if bundle.identity.weights_sha256 == opened.model.weights_sha256 else None
 
 
 def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
@@ -121,8 +122,9 @@ def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     from htcore.inference.peers import find_peers, predictive_values
     from htcore.plots.place import place_among
 
-    calibration, simulated = bundle.calibration, bundle.identity.simulated
+    calibration = bundle.calibration
     table, independent = services.validation_predictions(bundle)
+    simulated = are_simulated(table)
     try:
         validation = ValidationSet.from_frame(table)
     except HtcoreError:
