@@ -253,9 +253,10 @@ def train(
     class_weights: Annotated[
         ClassWeights, typer.Option(help="balanced: patients with and without HT count alike.")
     ] = ClassWeights.none,
-    offset_hu: Annotated[
-        float, typer.Option(help="Scans are shifted by so many HU at random (standard deviation).")
-    ] = 2.5,
+    blend: Annotated[
+        float, typer.Option(help="With --init: share of the new weights, the rest stay the model's.")
+    ] = 1.0,
+    offset_hu: Annotated[float, typer.Option(help="Scans are shifted by so many HU at random (one SD).")] = 2.5,
     noise_hu: Annotated[float, typer.Option(help="Noise is added, up to so many HU.")] = 2.0,
     rim_erosion: Annotated[
         float, typer.Option(help="Share of scans whose brain mask loses its outermost pixel.")
@@ -294,6 +295,7 @@ def train(
             selection_share=selection_share,
             folds=folds,
             start_from=init,
+            blend=blend,
             device=device.value,
             cache=cache,
             workers=workers,

@@ -186,7 +186,9 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
         name = f"Network {number}" if len(training["members"]) > 1 else "Network"
         lines.append(f"- {name}: {_member(member)}.")
     if (start := training.get("started_from")) is not None:
-        lines.append(f"- Started from the weights of {start['id']} (SHA-256 {start['weights_sha256'][:12]}…).")
+        kept = 1.0 - training.get("blend", 1.0)
+        mixed = f"; the weights are {kept:.0%} still those, {1 - kept:.0%} the newly learnt ones" if kept else ""
+        lines.append(f"- Started from the weights of {start['id']} (SHA-256 {start['weights_sha256'][:12]}…){mixed}.")
     lines += [
         f"- Calibration: {calibration['method']} on {calibration['scans']} scans of {calibration['patients']} "
         f"{'patients, out of fold' if training.get('folds') else 'other patients'}.",

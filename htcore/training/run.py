@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from htcore.bundle import Bundle, BundleContents, load_bundle, save_bundle
 from htcore.channels import CHANNELS
@@ -50,6 +51,8 @@ class TrainingParameters:
         and is calibrated and measured on each patient by the network that left them out.
     start_from : Path or None
         A bundle whose weights training starts from.
+    blend : float
+        Share of the new weights, in (0, 1]; the rest are still those of ``start_from``.
     cache : Path or None
         Folder of prepared scans, shared between trainings; by default ``prepared`` beside the cohort table.
     workers : int
@@ -68,6 +71,7 @@ class TrainingParameters:
     selection_share: float = 0.15
     folds: int | None = None
     start_from: Path | None = None
+    blend: float = 1.0
     device: str = "auto"
     cache: Path | None = None
     workers: int = 1
@@ -95,6 +99,10 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
     CohortError, TrainingError, UsageError, BundleError
         Each with what to do.
     """
+    if not 0 < parameters.blend <= 1 or (parameters.blend < 1 and parameters.start_from is None):
+        raise UsageError(
+            "The share of new weights must lie above 0 and up to 1, below 1 only with a model to start from."
+        )
     if out.exists():
         raise UsageError("The model's folder exists already: choose another id or delete the folder.")
     chosen = choose_device(parameters.device)
@@ -107,6 +115,8 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
             parts = _prepare(parameters, cohort_csv, listener)
         device = processes.device(chosen)
         fitted = _fit_members(parts, config, start, parameters, work, device, listener, processes)
+        if parameters.blend < 1.0:
+            fitted = _blended(fitted, _starts(start, config), parameters.blend)
         if processes.first:
             with threads(parameters.loop.threads):
                 contents = _contents(fitted, parts, parameters, start, out.name)
@@ -161,7 +171,7 @@ def _fit_members(
     processes: Processes,
 ) -> tuple[Fitted[LesionGatedResNet], ...]:
     loop = parameters.loop
-    sources = () if start is None else start.networks(torch.device("cpu"))
+    starts = _starts(start, config)
     fitted = []
     for number, member in enumerate(parts.members):
         stage = "train" if len(parts.members) == 1 else f"train {number + 1} of {len(parts.members)}"
@@ -179,11 +189,34 @@ def _fit_members(
                 device,
                 told,
                 selection=PreparedSource(member.selection) if member.selection else None,
-                start=widened(sources[number % len(sources)].state_dict(), config.in_channels) if sources else None,
+                start=starts[number % len(starts)] if starts else None,
                 processes=processes,
             )
         )
     return tuple(fitted)
+
+
+def _starts(start: Bundle | None, config: NetworkConfig) -> tuple[dict[str, Tensor], ...]:
+    """The weights of each network of the bundle to start from."""
+    networks = () if start is None else start.networks(torch.device("cpu"))
+    return tuple(widened(network.state_dict(), config.in_channels) for network in networks)
+
+
+def _blended(
+    fitted: tuple[Fitted[LesionGatedResNet], ...], starts: tuple[dict[str, Tensor], ...], share: float
+) -> tuple[Fitted[LesionGatedResNet], ...]:
+    """Each network with weights between those that it started from and those that it learnt (Wortsman et al. 2022).
+
+    What a network learns from new scans it can unlearn of others; between the two it tends to know both
+    (doi 10.1109/CVPR52688.2022.00780).
+    """
+    for number, entry in enumerate(fitted):
+        before = starts[number % len(starts)]
+        learnt = entry.network.state_dict()
+        for name, value in learnt.items():
+            if value.is_floating_point():
+                value.mul_(share).add_(before[name].to(value), alpha=1.0 - share)
+    return fitted
 
 
 def _contents(
@@ -248,6 +281,7 @@ def _record(
         "selection_share": parameters.selection_share,
         "folds": parameters.folds,
         "known_risk": parameters.known_risk,
+        "blend": parameters.blend,
         "started_from": start and {"id": start.identity.id, "weights_sha256": start.identity.weights_sha256},
         "members": [
             {

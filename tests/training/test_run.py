@@ -169,6 +169,26 @@ def test_training_starts_from_another_model(tmp_path: Path) -> None:
         train(still, cohort, tmp_path / "third")
 
 
+def test_blended_weights_lie_between_those_before_and_after(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    first = train(SMALL, cohort, tmp_path / "first")
+    after = train(replace(SMALL, start_from=first.path), cohort, tmp_path / "after")
+    between = train(replace(SMALL, start_from=first.path, blend=0.25), cohort, tmp_path / "between")
+    a, b, c = (bundle.networks(torch.device("cpu"))[0].state_dict() for bundle in (first, after, between))
+    assert any(not torch.equal(a[name], b[name]) for name in a)
+    for name, value in c.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * a[name] + 0.25 * b[name])
+    assert between.training["blend"] == 0.25 and "75% still those, 25% the newly learnt ones" in between.card
+    assert between.identity.weights_sha256 not in (first.identity.weights_sha256, after.identity.weights_sha256)
+
+
+def test_a_blend_needs_a_model_to_start_from_and_a_share(tmp_path: Path) -> None:
+    for wrong in (replace(SMALL, blend=0.5), replace(SMALL, blend=0.0), replace(SMALL, blend=1.5)):
+        with pytest.raises(UsageError, match="share of new weights"):
+            train(wrong, tmp_path / "cohort.csv", tmp_path / "out")
+
+
 def test_a_model_of_other_causes_or_another_preparation_is_no_start(tmp_path: Path) -> None:
     other = write_small_bundle(tmp_path / "other")  # five causes
     cohort = write_cohort(tmp_path / "a", 24)
