@@ -262,9 +262,7 @@ def train(
         float, typer.Option(help="Share of scans whose brain mask loses its outermost pixel.")
     ] = 0.3,
     rim_hu: Annotated[float, typer.Option(help="The brain's rim is brightened, up to so many HU.")] = 4.0,
-    known_risk: Annotated[
-        bool, typer.Option(help="Simulated scans teach their true risk instead of the outcome drawn from it.")
-    ] = False,
+    known_risk: Annotated[bool, typer.Option(help="Simulated scans teach their true risk, not the outcome.")] = False,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without gain on those patients.")] = 5,
     cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
