@@ -273,7 +273,7 @@ def _read_journal(path: Path, weights: str) -> Iterator[tuple[str, Row]]:
         path.write_text(head + "".join(whole), encoding="utf-8")
     for line in whole:
         values = _line(line)
-        yield values.pop("study"), Row(**values)
+        yield values.pop("study", ""), Row(**values)  # an earlier version named no study
 
 
 def _line(text: str) -> dict[str, Any]:

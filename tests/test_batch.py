@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def statuses(rows: tuple[Row, ...]) -> list[str]:
     return [row.status for row in rows]
 
 
+def stopping_at(number: int) -> Callable[[int, int], None]:
+    """Ends a run, as Ctrl-C does, once so many studies are done."""
+
+    def stop(done: int, total: int) -> None:
+        if done == number:
+            raise KeyboardInterrupt
+
+    return stop
+
+
 EXPECTED = ["scored"] * N_GOOD + ["refused", "failed"]
 
 
@@ -58,12 +69,8 @@ def test_every_study_becomes_a_row_in_the_tables_order(table: Path, tmp_path: Pa
 
 
 def test_a_stopped_run_goes_on_where_it_was(table: Path, tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        score_many(table, tmp_path / "out", model_id="small", progress=stop)
+        score_many(table, tmp_path / "out", model_id="small", progress=stopping_at(3))
     journal = tmp_path / "out" / "predictions.journal"
     assert not (tmp_path / "out" / TABLE).exists()
     # As if the disk had been full in the middle of a line; and a mark that tells kept rows from new ones.
@@ -77,12 +84,8 @@ def test_a_stopped_run_goes_on_where_it_was(table: Path, tmp_path: Path) -> None
 
 
 def test_rows_of_another_table_or_of_a_corrected_path_are_not_taken_over(table: Path, tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        if done == 2:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        score_many(table, tmp_path / "out", model_id="small", progress=stop)
+        score_many(table, tmp_path / "out", model_id="small", progress=stopping_at(2))
     assert str(tmp_path) not in (tmp_path / "out" / "predictions.journal").read_text()
     table.write_text(f"scan_id,path\nS0,text.zip\nS1,{EXAMPLE.resolve()}\n")
     begun: list[tuple[int, int]] = []
@@ -107,15 +110,12 @@ def test_a_study_that_ended_its_run_becomes_a_row_when_called_again(
 def test_a_run_stopped_before_its_first_study_goes_on(table: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.journal").write_text(
-        json.dumps({"weights_sha256": services.load_bundle_by_id("small").identity.weights_sha256}) + "\n"
+        json.dumps({"weights_sha256": services.load_bundle_by_id("small").identity.weights_sha256})
+        + '\n{"scan_id": "S0", "status": "failed"}\n'  # as an earlier version wrote it
     )
 
-    def stop_at_one(done: int, total: int) -> None:
-        if done == 1:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        score_many(table, tmp_path / "out", model_id="small", progress=stop_at_one)
+        score_many(table, tmp_path / "out", model_id="small", progress=stopping_at(1))
     assert statuses(score_many(table, tmp_path / "out", model_id="small")) == EXPECTED
 
 

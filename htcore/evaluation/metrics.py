@@ -74,12 +74,12 @@ def of_cells(tp: Weights, fp: Weights, fn: Weights, tn: Weights) -> dict[str, We
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "ppv": ratio(tp, tp + fp),
         "npv": ratio(tn, tn + fn),
-        "lr_positive": _odds(sensitivity, 1 - specificity),
-        "lr_negative": _odds(1 - sensitivity, specificity),
+        "lr_positive": _likelihood_ratio(sensitivity, 1 - specificity),
+        "lr_negative": _likelihood_ratio(1 - sensitivity, specificity),
     }
 
 
-def _odds(numerator: Weights, denominator: Weights) -> Weights:
+def _likelihood_ratio(numerator: Weights, denominator: Weights) -> Weights:
     """As `ratio`, but without end where the denominator alone is 0: a likelihood ratio has no upper bound."""
     return np.where((denominator == 0) & (numerator > 0), np.inf, ratio(numerator, denominator))
 

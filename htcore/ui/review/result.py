@@ -114,7 +114,9 @@ def _draw_receipt(opened: Assessment) -> None:
 
 def _notice(opened: Assessment) -> str:
     model = opened.model
-    return RESEARCH_USE if model is None else notice_for(simulated=model.simulated, training_data=model.training_data)
+    if model is None:
+        return RESEARCH_USE
+    return plain(notice_for(simulated=model.simulated, training_data=model.training_data))
 
 
 def _draw_series(receipt: StudyReceipt) -> None:
