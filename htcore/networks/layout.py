@@ -36,9 +36,9 @@ class WholeScans:
         return block(*slices)
 
     def around(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B·S, C, H, W) → (B, S, C, H, W) each."""
-        volume = x.reshape(-1, self.slices, *x.shape[1:])  # (B, S, C, H, W)
-        padded = functional.pad(volume, (0, 0, 0, 0, 0, 0, 1, 1))  # (B, S + 2, C, H, W)
+        """(B·S, H, W, C) → (B, S, H, W, C) each."""
+        volume = x.reshape(-1, self.slices, *x.shape[1:])  # (B, S, H, W, C)
+        padded = functional.pad(volume, (0, 0, 0, 0, 0, 0, 1, 1))  # (B, S + 2, H, W, C)
         return padded[:, :-2], volume, padded[:, 2:]
 
     def keep(self, x: Tensor) -> Callable[[], Tensor]:
@@ -65,7 +65,7 @@ class SharedSlices:
         return torch.cat([block(*part) for part in parts])
 
     def around(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, C, H, W) → (M, C, H, W) each, M the number of different surroundings; ``place`` counts these then."""
+        """(N, H, W, C) → (M, H, W, C) each, M the number of different surroundings; ``place`` counts these then."""
         padded = functional.pad(self.place, (1, 1), value=len(x))
         three = torch.stack([padded[:, :-2], self.place, padded[:, 2:]], dim=2)  # (B, S, 3)
         distinct, place = torch.unique(three.flatten(0, 1), dim=0, return_inverse=True)

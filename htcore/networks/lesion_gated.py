@@ -112,9 +112,11 @@ class SliceMixing(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
         """(N, C, H, W) → one for each slice that the layout tells apart, (M, C, H, W)."""
-        below, own, above = layout.around(x)
-        mixed: Tensor = own + self.weight[0] * below + self.weight[1] * above
-        return mixed.flatten(0, -4)
+        # Channels last, as the convolutions leave them; the weights in their precision: else each step copies them all.
+        below, own, above = layout.around(x.permute(0, 2, 3, 1))
+        weight = self.weight.flatten(1).to(x.dtype)
+        mixed = own + weight[0] * below + weight[1] * above
+        return mixed.flatten(0, -4).permute(0, 3, 1, 2)
 
 
 class GatedAttention(nn.Module):

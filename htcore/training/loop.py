@@ -51,7 +51,7 @@ class LoopParameters:
     class_weights : ``none`` or ``balanced``
         Whether the rarer outcome counts more in the classification loss.
     mixed_precision : bool
-        On CUDA cards that can, compute in bfloat16 where that loses nothing.
+        Compute in bfloat16 where that loses nothing, on CUDA cards and processors with matrix units for it (AMX).
     """
 
     epochs: int = 12
@@ -302,8 +302,11 @@ class _Loop(Generic[Net]):
 
 def low_precision(device: torch.device) -> torch.dtype | None:
     """What a device computes faster in without losing range; ``None`` where nothing."""
-    # float16 would need its losses scaled; bfloat16 has float32's range.
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    # float16 would need its losses scaled; bfloat16 has float32's range. Processors without matrix units are no faster.
+    if device.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
     return torch.bfloat16 if able else None
 
 

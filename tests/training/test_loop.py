@@ -216,13 +216,17 @@ def test_class_weights_count_in_the_classification_loss() -> None:
     assert float(losses(output, batch, 0.0, (0.0, 4.0)).classification) == pytest.approx(np.log(4 / 3))
 
 
-def test_low_precision_only_where_a_cuda_card_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    able = {"answer": True}
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able["answer"])
-    assert low_precision(torch.device("cuda")) is torch.bfloat16
-    assert low_precision(torch.device("cpu")) is None
-    able["answer"] = False
-    assert low_precision(torch.device("cuda")) is None
+@pytest.mark.parametrize("able", [True, False])
+def test_low_precision_only_where_the_device_is_made_for_it(monkeypatch: pytest.MonkeyPatch, able: bool) -> None:
+    expected = torch.bfloat16 if able else None
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": able})
+    assert low_precision(torch.device("cuda")) is expected and low_precision(torch.device("cpu")) is expected
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "arm64"})
+    assert low_precision(torch.device("cpu")) is None and low_precision(torch.device("mps")) is None
+
+
+def test_low_precision_is_what_the_loop_computes_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[bool] = []
     forward = LesionGatedResNet.forward
 
@@ -231,6 +235,7 @@ def test_low_precision_only_where_a_cuda_card_has_it(monkeypatch: pytest.MonkeyP
         return forward(self, channels, hold_pooling)
 
     monkeypatch.setattr(LesionGatedResNet, "forward", watch)
+    monkeypatch.setattr(loop, "low_precision", lambda device: None)
     fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "a")
     assert seen == [False]
     monkeypatch.setattr(loop, "low_precision", lambda device: torch.bfloat16)
