@@ -7,17 +7,19 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from htcore.bundle import Bundle, add_measurement
 from htcore.channels import MIRRORED
 from htcore.evaluation.delong import delong_difference, delong_interval
-from htcore.networks import NetworkConfig, SliceResNetConfig, VolumeResNetConfig
+from htcore.networks import LesionGatedResNet, NetworkConfig, SliceResNetConfig, VolumeResNetConfig
+from htcore.networks.lesion_gated import SliceMixing
 from htcore.training.batches import Augmentation, ScanArrays
 from htcore.training.cache import PreparedScan, prepare_scans
 from htcore.training.cohort import read_cohort
@@ -81,8 +83,42 @@ PLAIN_NETWORKS = (
     Recipe("2-D residual network a slice, mean", SliceResNetConfig(pooling="mean")),
     Recipe("3-D residual network", VolumeResNetConfig()),
 )
+
+
+class _Ungated(LesionGatedResNet):
+    """Every voxel of the brain counts alike in its slice, whatever the lesion map says of it."""
+
+    def pooling(self, features: Tensor, lesion: Tensor, brain: Tensor) -> Tensor:
+        """As of a lesion map that is the same everywhere."""
+        return super().pooling(features, torch.zeros_like(lesion), brain)
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """The network of ``_OURS`` with a part switched off."""
+
+    without: Literal["neighbouring slices", "gate"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return {**_OURS.to_json(), "without": self.without}
+
+    def build(self) -> LesionGatedResNet:
+        """A network with fresh weights from torch's generator."""
+        if self.without == "gate":
+            return _Ungated(_OURS)
+        network = _OURS.build()
+        for part in network.modules():
+            if isinstance(part, SliceMixing):
+                part.weight.requires_grad_(False)  # they begin as zeros
+        return network
+
+
 ABLATIONS = (
     Recipe("lesion masks teach nothing", loop={"lesion_weight": 0.0}),
+    Recipe("the lesion map does not weigh the features", _Ours(without="gate")),
+    Recipe("slices do not see their neighbours", _Ours(without="neighbouring slices")),
+    Recipe("twice as many features", replace(_OURS, widths=(32, 64, 128), feature_width=64)),
     Recipe("causes teach nothing", replace(_OURS, factors=0)),
     Recipe("no difference from the mirror image", without_channels=MIRRORED),
     Recipe("scans not varied", loop={"augmentation": Augmentation(False, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)}),

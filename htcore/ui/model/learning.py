@@ -32,6 +32,9 @@ _AUC = "AUC (95% interval)"
 _PARTS = {
     "lesion-gated residual network": "The whole network",
     "lesion masks teach nothing": "Without learning from lesion masks",
+    "the lesion map does not weigh the features": "Without the lesion map as a gate: the whole brain counts alike",
+    "slices do not see their neighbours": "Without a look at the neighbouring slices",
+    "twice as many features": "Twice as many features in each layer",
     "causes teach nothing": "Without learning from the known causes",
     "no difference from the mirror image": "Without the difference from the mirror image",
     "scans not varied": "Without varying the scans during training",
