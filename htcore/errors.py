@@ -65,6 +65,12 @@ class CohortError(HtcoreError):
     code = "cohort"
 
 
+class MaskError(CohortError):
+    """A lesion mask does not fit its scan: save it anew on the scan's own voxels."""
+
+    code = "mask"
+
+
 class TrainingError(HtcoreError):
     """Training could not go on; the last good checkpoint is kept."""
 

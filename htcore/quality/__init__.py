@@ -9,6 +9,7 @@ from htcore.quality.thresholds import (
     MIN_BRAIN_HU,
     MIN_COVERAGE_MM,
     MIN_SLICES,
+    VERSION,
 )
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "MIN_BRAIN_HU",
     "MIN_COVERAGE_MM",
     "MIN_SLICES",
+    "VERSION",
     "check",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+VERSION = "1"
+"""Changes whenever the gate would refuse other scans: scans prepared for a training are checked anew."""
+
 # --- geometry -------------------------------------------------------------------------------------------------------
 # A head needs about 20 slices of 7 mm; under 8 there is a sample of a scan.
 MIN_SLICES = 8

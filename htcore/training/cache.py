@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from htcore import quality
 from htcore.dicom import read_study
-from htcore.errors import CohortError, HtcoreError, ReadError
+from htcore.errors import CohortError, HtcoreError, MaskError, ReadError
 from htcore.processes import in_processes
 from htcore.training.batches import ScanArrays
 from htcore.training.cohort import CohortScan
@@ -32,24 +33,49 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PreparedScan:
-    """A cohort's scan with its prepared arrays on disk."""
+    """A cohort's scan with its prepared arrays on disk.
+
+    Attributes
+    ----------
+    image : str
+        Hash of the channels: equal where two files hold the same image.
+    """
 
     scan: CohortScan
     file: Path
     thickness_mm: float
+    image: str
 
     def arrays(self) -> ScanArrays:
-        """Channels and lesion as float16."""
-        with np.load(self.file, allow_pickle=False) as stored:
+        """Channels and lesion as float16.
+
+        Raises
+        ------
+        CohortError
+            If the cache was damaged or taken away meanwhile.
+        """
+        with _stored(self.file) as stored:
             return ScanArrays(stored["channels"], stored["lesion"] if "lesion" in stored.files else None)
 
     def model_input(self) -> ModelInput:
-        """The network's input; channels carry float16 precision."""
-        with np.load(self.file, allow_pickle=False) as stored:
+        """The network's input; channels carry float16 precision. Raises as `arrays`."""
+        with _stored(self.file) as stored:
             channels = stored["channels"].astype(np.float32)
             slices, _, rows, columns = channels.shape
             grid = CanonicalGrid((slices, rows, columns), stored["affine"])
             return ModelInput(channels, stored["brain"], grid, ("from the cache of prepared scans",))
+
+
+@contextmanager
+def _stored(file: Path) -> Iterator[Any]:
+    """A prepared scan's arrays by name."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            yield stored
+    except (ValueError, KeyError, BadZipFile, EOFError) as error:
+        raise CohortError("The cache of prepared scans is damaged: delete its folder and start again.") from error
+    except OSError as error:
+        raise CohortError("The cache of prepared scans can no longer be read: start again.") from error
 
 
 @dataclass(frozen=True)
@@ -112,16 +138,12 @@ def _prepare_one(job: tuple[int, CohortScan, Path]) -> PreparedScan | RefusedSca
     try:
         if not file.exists():
             _write(file, scan)
-        with np.load(file, allow_pickle=False) as stored:
-            return PreparedScan(scan, file, float(stored["thickness_mm"]))
-    except CohortError:
-        raise
     except HtcoreError as error:
         return RefusedScan(row, error.code, str(error))
-    except (ValueError, BadZipFile, EOFError) as error:
-        raise CohortError("The cache of prepared scans is damaged: delete its folder and start again.") from error
     except OSError as error:
         raise CohortError(_CACHE_FAILED) from error
+    with _stored(file) as stored:
+        return PreparedScan(scan, file, float(stored["thickness_mm"]), str(stored["image"]))
 
 
 def _write(file: Path, scan: CohortScan) -> None:
@@ -131,11 +153,13 @@ def _write(file: Path, scan: CohortScan) -> None:
         finding = next(entry for entry in report.findings if entry.severity == "refuse")
         raise HtcoreError(finding.message, code=finding.code)
     model_input = prepare(volume)
+    channels = model_input.channels.astype(np.float16)
     arrays: dict[str, NDArray[np.generic]] = {
-        "channels": model_input.channels.astype(np.float16),
+        "channels": channels,
         "brain": model_input.brain,
         "affine": model_input.grid.affine,
         "thickness_mm": np.asarray(np.median(volume.thickness_mm)),
+        "image": np.asarray(hashlib.sha256(channels.tobytes()).hexdigest()),
     }
     if scan.mask_path is not None:
         mask = read_mask(scan.mask_path, volume)
@@ -154,14 +178,16 @@ def read_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
 
     Raises
     ------
-    CohortError
+    MaskError
         If the file cannot be read or has another shape than the scan.
     """
     try:
         image: Any = nibabel.load(path)
         data = np.asarray(image.dataobj)
     except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
-        raise CohortError("A lesion mask could not be read: NIfTI on the scan's own voxels is expected.") from error
+        raise MaskError("A lesion mask could not be read: NIfTI on the scan's own voxels is expected.") from error
+    if data.ndim < 3 or data.size != np.prod(data.shape[:3]):
+        raise MaskError("A lesion mask is no single volume: save one NIfTI volume on the scan's own voxels.")
     data = data.reshape(data.shape[:3])
     axes = np.asarray(image.affine)[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # NIfTI is RAS, the volume LPS
     for axis in range(3):
@@ -169,7 +195,7 @@ def read_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
             data = np.flip(data, axis)
     mask = np.transpose(data, (2, 1, 0)) > 0.5
     if mask.shape != volume.shape:
-        raise CohortError(
+        raise MaskError(
             f"A lesion mask has {mask.shape} slices, rows and columns where its scan has {volume.shape}: "
             "save the mask on the scan's own voxels."
         )
@@ -177,8 +203,8 @@ def read_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
 
 
 def _content_key(scan: CohortScan) -> str:
-    """Hash of the study's bytes, the mask's, and the version of the transforms."""
-    digest = hashlib.sha256(f"transforms {VERSION}".encode())
+    """Hash of the study's bytes, the mask's, and the versions of quality gate and transforms."""
+    digest = hashlib.sha256(f"gate {quality.VERSION}, transforms {VERSION}".encode())
     files = sorted(path for path in scan.path.rglob("*") if path.is_file()) if scan.path.is_dir() else [scan.path]
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -54,6 +54,11 @@ class CohortScan:
     values: dict[str, float | str] = field(default_factory=dict)
 
     @property
+    def place(self) -> Path:
+        """Where the study really lies, however the table spells it."""
+        return self.path.resolve()
+
+    @property
     def simulated(self) -> bool:
         """Whether its true risk is known, which a simulator alone can know."""
         return "p_ht" in self.values or "p_ht_image" in self.values
@@ -103,6 +108,8 @@ def read_cohort(cohort_csv: Path) -> Cohort:
     _raise_rows(
         "path: nothing is there", [i for i, scan in enumerate(scans) if not scan.path.exists()], "correct the path"
     )
+    double = pd.Series([str(scan.place) for scan in scans]).duplicated()
+    _raise_rows("path stands in an earlier row too", list(np.flatnonzero(double)), "keep each scan once")
     masks = [i for i, scan in enumerate(scans) if scan.mask_path is not None and not scan.mask_path.exists()]
     _raise_rows("mask_path: nothing is there", masks, "correct the path or leave the cell empty")
     _check_splits(scans)
@@ -134,7 +141,8 @@ def split_patients(
 ) -> tuple[tuple[CohortScan, ...], tuple[CohortScan, ...]]:
     """Training and calibration scans, no patient in both; patients with and without HT in the same proportion.
 
-    A ``split`` column decides where it is filled; its validation and test rows are in neither part.
+    A ``split`` column decides where it is filled; its validation and test rows are in neither part. Where it names no
+    calibration rows they are drawn from those that it leaves empty, and where there are none of these from all.
 
     Raises
     ------
@@ -145,15 +153,18 @@ def split_patients(
         raise UsageError("the share of calibration patients must lie between 0 and 1")
     scans = tuple(scans)
     chosen = {scan.patient_id for scan in scans if scan.split == "calibration"}
-    free = [scan for scan in scans if scan.split is None or (scan.split == "train" and not chosen)]
     if not chosen:
         rng = np.random.default_rng((seed, 7919))
-        event = {scan.patient_id: False for scan in free}
-        for scan in free:
-            event[scan.patient_id] |= scan.ht
+        event: dict[str, bool] = {}
+        for scan in scans:
+            if scan.split in (None, "train"):
+                event[scan.patient_id] = event.get(scan.patient_id, False) or scan.ht
+        told = {scan.patient_id for scan in scans if scan.split == "train"}
+        free = set(event) - told or set(event)
         for outcome in (False, True):
             patients = sorted(patient for patient, value in event.items() if value is outcome)
             count = max(2, round(calibration_share * len(patients)))
+            patients = [patient for patient in patients if patient in free]
             chosen |= {patients[index] for index in rng.permutation(len(patients))[:count]}
     usable = [scan for scan in scans if scan.split not in ("validation", "test")]
     training = tuple(scan for scan in usable if scan.patient_id not in chosen)
@@ -192,9 +203,8 @@ def _check_cells(table: pd.DataFrame) -> None:
         _raise_rows(f"{column} is empty", list(np.flatnonzero(table[column] == "")), "fill it or delete the row")
     bad = ~table["ht"].isin(["0", "1", "0.0", "1.0"])
     _raise_rows("ht must be 0 or 1", list(np.flatnonzero(bad)), "correct it or delete the row")
-    for column in ("scan_id", "path"):
-        double = table[column].duplicated(keep="first")
-        _raise_rows(f"{column} stands in an earlier row too", list(np.flatnonzero(double)), "keep each scan once")
+    double = table["scan_id"].duplicated(keep="first")
+    _raise_rows("scan_id stands in an earlier row too", list(np.flatnonzero(double)), "keep each scan once")
 
 
 def _check_numbers(table: pd.DataFrame, name: str) -> None:
@@ -224,7 +234,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _scan(row: dict[str, str], truth: dict[str, str], folder: Path) -> CohortScan:
-    merged = {**truth, **row}
+    merged = {**truth, **{key: cell for key, cell in row.items() if cell != ""}}
     mask = merged.get("mask_path", "")
     split = row.get("split") or None
     skip = {*REQUIRED, "mask_path", "split"}

@@ -112,26 +112,33 @@ def prepare_parts(
     validation = tuple(scan for scan in scans if scan.split == "validation")
     if validation_csv is not None:
         validation = read_cohort(validation_csv).scans
+    test = tuple(scan for scan in scans if scan.split == "test")
     members = _divide(scans, division)
     for training, selection, held_out in members:
-        check_no_leak({"training": training, "selection": selection, "calibration": held_out, "validation": validation})
-    used = {scan.path for member in members for part in member for scan in part} | {scan.path for scan in validation}
-    rows = {scan.path: ("cohort table", row) for row, scan in enumerate(cohort.scans, start=2) if scan.path in used}
-    if validation_csv is not None:
-        rows |= {scan.path: ("validation table", row) for row, scan in enumerate(validation, start=2)}
-    known = {scan.path: scan for scan in (*cohort.scans, *validation)}
-    prepared, refused = prepare_scans(tuple(known[path] for path in rows), cache, workers, tell)
+        parts = {"training": training, "selection": selection, "calibration": held_out}
+        check_no_leak({**parts, "validation": validation})
+        check_no_leak({**parts, "test": test})
+    used = {scan.place for member in members for part in member for scan in part}
+    rows = {scan.place: ("cohort table", row) for row, scan in enumerate(cohort.scans, start=2)}
+    wanted = {scan.place: scan for scan in scans if scan.place in used}
+    for row, scan in enumerate(validation, start=2):
+        if scan.place in wanted:
+            raise _twice(rows[scan.place], ("validation table", row))
+        wanted[scan.place] = scan
+        if validation_csv is not None:
+            rows[scan.place] = ("validation table", row)
+    prepared, refused = prepare_scans(tuple(wanted.values()), cache, workers, tell)
     _no_scan_twice(prepared, rows)
-    places = list(rows.values())
+    places = [rows[place] for place in wanted]
     refused = tuple(replace(entry, table=places[entry.row - 1][0], row=places[entry.row - 1][1]) for entry in refused)
-    usable = {entry.scan.path: entry for entry in prepared}
+    usable = {entry.scan.place: entry for entry in prepared}
 
     def found(part: Scans) -> Prepared:
-        return tuple(usable[scan.path] for scan in part if scan.path in usable)
+        return tuple(usable[scan.place] for scan in part if scan.place in usable)
 
-    parts = tuple(Member(*(found(part) for part in member)) for member in members)
-    _enough(parts)
-    return Parts(parts, found(validation), refused, cohort.simulated)
+    found_members = tuple(Member(*(found(part) for part in member)) for member in members)
+    _enough(found_members)
+    return Parts(found_members, found(validation), refused, cohort.simulated)
 
 
 def _enough(members: tuple[Member, ...]) -> None:
@@ -149,16 +156,19 @@ def _enough(members: tuple[Member, ...]) -> None:
 
 def _no_scan_twice(prepared: Prepared, rows: dict[Path, _Place]) -> None:
     """The same image under two names could train and be predicted."""
-    first: dict[Path, _Place] = {}
+    first: dict[str, _Place] = {}
     for entry in prepared:
-        place = rows[entry.scan.path]
-        if entry.file in first:
-            (table, row), (other_table, other_row) = first[entry.file], place
-            raise CohortError(
-                f"Row {row} of the {table} and row {other_row} of the {other_table} hold the same scan: "
-                "keep each scan once, under one patient."
-            )
-        first[entry.file] = place
+        place = rows[entry.scan.place]
+        if entry.image in first:
+            raise _twice(first[entry.image], place)
+        first[entry.image] = place
+
+
+def _twice(first: _Place, other: _Place) -> CohortError:
+    return CohortError(
+        f"Row {first[1]} of the {first[0]} and row {other[1]} of the {other[0]} hold the same scan: "
+        "keep each scan once, under one patient."
+    )
 
 
 def _divide(scans: Scans, division: Division) -> list[tuple[Scans, Scans, Scans]]:

@@ -310,7 +310,7 @@ def _training_data(parts: Parts, start: Bundle | None) -> str:
         # A bundle of folds has seen every patient in one network or another.
         return (*member.training, *member.held_out) if len(parts.members) > 1 else member.training
 
-    scans = {entry.scan.path: entry for member in parts.members for entry in used(member)}
+    scans = {entry.scan.place: entry for member in parts.members for entry in used(member)}
     kind = "simulated plain head CTs" if parts.simulated else "labelled plain head CTs"
     people = f"{_patients(tuple(scans.values()))} {'simulated ' if parts.simulated else ''}patients"
     text = f"{len(scans)} {kind} of {people}"

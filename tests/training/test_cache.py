@@ -76,9 +76,58 @@ def test_mask_of_another_shape_or_no_image(cohort: tuple[Path, Volume, np.ndarra
     write_mask(tmp_path / "small.nii.gz", mask[:-1], volume)
     with pytest.raises(CohortError, match=r"another|has"):
         read_mask(tmp_path / "small.nii.gz", volume)
+    for shape in ((*mask.shape, 2), mask.shape[:2]):
+        nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4)), tmp_path / "other.nii.gz")
+        with pytest.raises(CohortError, match="no single volume"):
+            read_mask(tmp_path / "other.nii.gz", volume)
     (tmp_path / "text.nii.gz").write_text("no image")
     with pytest.raises(CohortError, match="could not be read"):
         read_mask(tmp_path / "text.nii.gz", volume)
+
+
+def test_a_mask_that_does_not_fit_leaves_its_scan_out_and_names_the_row(
+    cohort: tuple[Path, Volume, np.ndarray], tmp_path: Path
+) -> None:
+    folder, volume, mask = cohort
+    write_mask(tmp_path / "small.nii.gz", mask[:-1], volume)
+    good = CohortScan("a", "a1", folder / "ct.nii.gz", True)
+    wrong = CohortScan("b", "b1", folder / "ct.nii.gz", True, mask_path=tmp_path / "small.nii.gz")
+    prepared, refused = prepare_scans((good, wrong), tmp_path / "cache")
+    assert len(prepared) == 1 and [(entry.row, entry.code) for entry in refused] == [(2, "mask")]
+
+
+def test_one_image_is_known_again_with_and_without_a_mask(
+    cohort: tuple[Path, Volume, np.ndarray], tmp_path: Path
+) -> None:
+    folder, _, _ = cohort
+    bare = CohortScan("a", "a1", folder / "ct.nii.gz", True)
+    masked = CohortScan("b", "b1", folder / "ct.nii.gz", True, mask_path=folder / "mask.nii.gz")
+    (one, other), _ = prepare_scans((bare, masked), tmp_path)
+    assert one.file != other.file and one.image == other.image
+
+
+def test_a_gate_that_changed_checks_prepared_scans_anew(
+    cohort: tuple[Path, Volume, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _, _ = cohort
+    good = CohortScan("a", "a1", folder / "ct.nii.gz", True)
+    (before,), _ = prepare_scans((good,), tmp_path)
+    monkeypatch.setattr("htcore.quality.VERSION", "another")
+    (after,), _ = prepare_scans((good,), tmp_path)
+    assert before.file != after.file
+
+
+def test_a_cache_taken_away_or_damaged_in_mid_training_is_told(
+    cohort: tuple[Path, Volume, np.ndarray], tmp_path: Path
+) -> None:
+    folder, _, _ = cohort
+    (entry,), _ = prepare_scans((CohortScan("a", "a1", folder / "ct.nii.gz", True),), tmp_path)
+    entry.file.write_bytes(b"damaged")
+    with pytest.raises(CohortError, match="damaged"):
+        entry.arrays()
+    entry.file.unlink()
+    with pytest.raises(CohortError, match="no longer be read"):
+        entry.model_input()
 
 
 def test_a_full_disk_and_a_scan_that_may_not_be_read(

@@ -43,6 +43,13 @@ def test_truth_beside_the_table_is_joined_by_scan(tmp_path: Path) -> None:
     assert cohort.scans[1].mask_path == tmp_path / "m.nii.gz"
 
 
+def test_an_empty_cell_does_not_hide_the_truth(tmp_path: Path) -> None:
+    path = table(tmp_path, "a,1,s1,0,", header=HEADER + ",mask_path")
+    (tmp_path / "m.nii.gz").write_bytes(b"")
+    (tmp_path / "truth.csv").write_text("patient_id,scan_id,mask_path\na,1,m.nii.gz\n")
+    assert read_cohort(path).scans[0].mask_path == tmp_path / "m.nii.gz"
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
@@ -52,6 +59,7 @@ def test_truth_beside_the_table_is_joined_by_scan(tmp_path: Path) -> None:
         (["a,1,s1,0", ",2,s2,1"], HEADER, "row 3: patient_id is empty"),
         (["a,1,s1,0", "b,1,s2,1"], HEADER, "row 3: scan_id stands in an earlier row"),
         (["a,1,s1,0", "b,2,s1,1"], HEADER, "row 3: path stands in an earlier row"),
+        (["a,1,s1,0", "b,2,./s2/../s1/,1"], HEADER, "row 3: path stands in an earlier row"),
         (["a,1,s1,0", "b,2,gone,1"], HEADER, "row 3: path: nothing is there"),
         (["a,1,s1,0,tset"], HEADER + ",split", "row 2: split must be one of"),
         (["a,1,s1,0,train", "a,2,s2,0,test"], HEADER + ",split", "lie in both train and test"),
@@ -104,6 +112,14 @@ def test_a_split_column_decides() -> None:
     scans += [scan(20, True, split="test"), scan(21, True, split="validation")]
     training, calibration = split_patients(scans, 0.5, seed=0)
     assert {entry.patient_id for entry in calibration} == {"p0", "p1", "p2", "p3"} and len(training) == 8
+
+
+def test_calibration_rows_are_drawn_from_the_cells_left_empty() -> None:
+    scans = [scan(n, n % 2 == 0, split="train" if n < 20 else None) for n in range(40)]
+    training, calibration = split_patients(scans, 0.2, seed=0)
+    assert len(calibration) == 8 and all(entry.split is None for entry in calibration) and len(training) == 32
+    told = [replace(entry, split="train") for entry in scans]
+    assert len(split_patients(told, 0.2, seed=0)[1]) == 8
 
 
 def test_one_class_one_patient_and_an_impossible_share_are_refused() -> None:

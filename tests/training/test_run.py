@@ -51,7 +51,7 @@ def small_scans(monkeypatch: pytest.MonkeyPatch) -> None:
             arrays = source.scans[0]
             brain = arrays.channels[:, 5] > 0.5
             np.savez(file, channels=arrays.channels, lesion=arrays.lesion, brain=brain, affine=np.eye(4))
-            out.append(PreparedScan(scan, file, 5.0))
+            out.append(PreparedScan(scan, file, 5.0, file.stem))
         return tuple(out), (RefusedScan(len(scans), "not_head", "No head."),)
 
     monkeypatch.setattr(parts, "prepare_scans", prepare)
@@ -89,7 +89,7 @@ def test_simulated_cohort_with_a_validation_cohort(tmp_path: Path) -> None:
     assert bundle.thumbnails is not None
     networks = bundle.networks(torch.device("cpu"))
     for row, number in zip(table.to_dict("records"), range(8), strict=True):
-        own = PreparedScan(scan(row), validation_file(cohort, 30 + number), 5.0).model_input()
+        own = PreparedScan(scan(row), validation_file(cohort, 30 + number), 5.0, "").model_input()
         np.testing.assert_array_equal(bundle.thumbnails[number], thumbnail(own, run_networks(networks, own)))
 
 
@@ -131,7 +131,7 @@ def test_folds_predict_each_patient_by_the_network_that_never_saw_them(
     for row in table.to_dict("records"):
         (unseen,) = (number for number, patients in enumerate(seen) if row["patient_id"] not in patients)
         file = cohort.parent / "prepared" / f"{row['patient_id'].removeprefix('MRN')}.npz"
-        own = run_networks([networks[unseen]], PreparedScan(scan(row), file, 5.0).model_input())
+        own = run_networks([networks[unseen]], PreparedScan(scan(row), file, 5.0, "").model_input())
         assert row["logit"] == pytest.approx(own.logit, abs=1e-5)
     assert list(bundle.training_log["network"]) == [1, 2, 3]
     assert "Network 3: trained on" in bundle.card and "do not measure" in bundle.card
@@ -207,7 +207,7 @@ def test_what_is_left_out_is_told_by_its_row_and_a_scan_twice_is_refused(
 
     def twice(scans: tuple[CohortScan, ...], *rest: Any) -> tuple[tuple[PreparedScan, ...], tuple[RefusedScan, ...]]:
         found, gone = prepare(scans, *rest)
-        return (*found[:-1], replace(found[-1], file=found[2].file)), gone
+        return (*found[:-1], replace(found[-1], image=found[2].image)), gone
 
     monkeypatch.setattr(parts, "prepare_scans", twice)
     with pytest.raises(CohortError, match="Row 4 of the cohort table and row 24 of the cohort table hold the same"):
@@ -262,6 +262,26 @@ def test_existing_model_leaking_validation_and_too_few_scans_are_refused(tmp_pat
         train(SMALL, write_cohort(tmp_path / "c", 10), tmp_path / "o")
 
 
+def test_one_folder_under_two_patients_in_two_tables_is_refused(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    renamed = cohort.read_text().replace("MRN", "P").replace(",s", ",./s").replace("./scan_id", "scan_id")
+    (tmp_path / "a" / "other.csv").write_text(renamed)
+    parameters = replace(SMALL, validation_cohort=tmp_path / "a" / "other.csv")
+    with pytest.raises(CohortError, match="Row 2 of the cohort table and row 2 of the validation table hold the same"):
+        train(parameters, cohort, tmp_path / "m")
+
+
+@pytest.mark.parametrize("several", [None, 2])
+def test_a_patient_who_is_tested_trains_with_no_other_scan(tmp_path: Path, several: int | None) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    lines = cohort.read_text().splitlines()
+    lines = [f"{lines[0]},split", f"{lines[1]},test", *(f"{line}," for line in lines[2:])]
+    lines[2] = lines[2].replace("MRN1,", "MRN0,")
+    cohort.write_text("\n".join(lines))
+    with pytest.raises(CohortError, match="and test"):
+        train(replace(SMALL, folds=several), cohort, tmp_path / "m")
+
+
 @pytest.mark.parametrize(("gone", "part"), [("training", "training"), ("held_out", "calibration")])
 def test_one_outcome_left_of_a_part_is_said_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str, part: str
@@ -280,7 +300,7 @@ def test_one_outcome_left_of_a_part_is_said_before_training(
 
 def test_factors_are_standardised_and_unknown_ones_stay_unknown() -> None:
     scans = tuple(
-        PreparedScan(CohortScan(str(n), str(n), Path(str(n)), True, values=values), Path(), 5.0)
+        PreparedScan(CohortScan(str(n), str(n), Path(str(n)), True, values=values), Path(), 5.0, str(n))
         for n, values in enumerate([{"depth_hu": 1.0}, {"depth_hu": 3.0}, {}, {"artery_sign": 1.0}])
     )
     factors = standardised_factors(scans)

@@ -30,5 +30,6 @@ def write_tiny_cohort(folder: Path, patients: int, refused: int = 0) -> Path:
             brain=arrays.channels[:, 5] > 0.5,
             affine=np.diag([4.0, 4.0, 5.0, 1.0]),
             thickness_mm=np.asarray(5.0),
+            image=np.asarray(str(scan.scan_id)),
         )
     return folder / "cohort.csv"
