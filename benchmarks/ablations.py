@@ -12,7 +12,6 @@ from benchmarks.learning import (
     ABLATIONS,
     OURS,
     compared,
-    csv_bytes,
     first_patients,
     learn,
     options,
@@ -21,7 +20,7 @@ from benchmarks.learning import (
     score,
 )
 from htcore import services
-from htcore.bundle import add_measurement
+from htcore.training.card import keep_learning
 from htcore.training.loop import LoopParameters
 from htcore.transforms import VERSION
 
@@ -40,7 +39,7 @@ def main() -> None:
     print(f"{arguments.patients} patients, {arguments.epochs} epochs\n{printed(parts)}")
     if arguments.keep:
         path = services.load_bundle_by_id(arguments.model).path
-        add_measurement(path, "ablations.csv", csv_bytes(parts.assign(preparation=VERSION)))
+        keep_learning(path, "ablations.csv", parts.assign(preparation=VERSION))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.learning import OURS, compared, csv_bytes, first_patients, learn, options, prepared, score
+from benchmarks.learning import OURS, compared, first_patients, learn, options, prepared, score
 from htcore import services
-from htcore.bundle import add_measurement
+from htcore.training.card import keep_learning
 from htcore.training.loop import LoopParameters
 from htcore.transforms import VERSION
 
@@ -23,7 +23,9 @@ def main() -> None:
     arguments = parser.parse_args()
     training, test = prepared(arguments)
     loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
-    epochs = {size: own or arguments.epochs for size, own in sorted(arguments.sizes)}
+    epochs = dict(sorted((size, own or arguments.epochs) for size, own in arguments.sizes))
+    if len(epochs) < len(arguments.sizes):
+        parser.error("a size is named twice")
     scores = {}
     for size, count in epochs.items():
         few = first_patients(training, size)
@@ -35,7 +37,7 @@ def main() -> None:
     if arguments.keep:
         path = services.load_bundle_by_id(arguments.model).path
         kept = table.assign(epochs=list(epochs.values()), preparation=VERSION)
-        add_measurement(path, "data_efficiency.csv", csv_bytes(kept))
+        keep_learning(path, "data_efficiency.csv", kept)
 
 
 def _size(text: str) -> tuple[int, int | None]:

@@ -22,7 +22,7 @@ from htcore.networks import LesionGatedResNet, NetworkConfig, SliceResNetConfig,
 from htcore.networks.lesion_gated import SliceMixing
 from htcore.training.batches import Augmentation, ScanArrays
 from htcore.training.cache import PreparedScan, prepare_scans
-from htcore.training.cohort import read_cohort
+from htcore.training.cohort import check_no_leak, read_cohort
 from htcore.training.loop import Buildable, LoopParameters, fit, threads
 from htcore.training.parts import FACTORS, PreparedSource
 
@@ -53,16 +53,21 @@ def options(description: str | None) -> argparse.ArgumentParser:
 
 
 def prepared(arguments: argparse.Namespace) -> list[tuple[PreparedScan, ...]]:
-    """The scans to learn from and those to measure on."""
+    """The scans to learn from and those to measure on, of other patients."""
+    training, test = (read_cohort(csv).scans for csv in (arguments.train, arguments.test))
+    check_no_leak({"training": training, "test": test})
     return [
-        prepare_scans(read_cohort(csv).scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
-        for csv in (arguments.train, arguments.test)
+        prepare_scans(scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
+        for scans, csv in ((training, arguments.train), (test, arguments.test))
     ]
 
 
 def first_patients(scans: tuple[PreparedScan, ...], count: int) -> tuple[PreparedScan, ...]:
-    """All scans of the first ``count`` patients."""
-    kept = set(list(dict.fromkeys(entry.scan.patient_id for entry in scans))[:count])
+    """All scans of the first ``count`` patients; ends the program where there are fewer."""
+    patients = list(dict.fromkeys(entry.scan.patient_id for entry in scans))
+    if len(patients) < count:
+        raise SystemExit(f"The cohort to learn from has {len(patients)} patients with usable scans, not {count}.")
+    kept = set(patients[:count])
     return tuple(entry for entry in scans if entry.scan.patient_id in kept)
 
 
@@ -147,12 +152,12 @@ def learn(
     work: Path,
     tell: Callable[[str], None] = lambda line: None,
 ) -> torch.nn.Module:
-    """Train from fresh weights; goes on from this recipe's checkpoint for so many scans in ``work``."""
+    """Train from fresh weights; goes on from this recipe's checkpoint for so many scans and epochs in ``work``."""
     fitted = fit(
         recipe.network,
         _Source(training, recipe),
         replace(loop, **recipe.loop),
-        work / f"{len(training)} {recipe.name}",
+        work / f"{len(training)} x {loop.epochs} {recipe.name}",
         on_epoch=lambda log: tell(f"{recipe.name}: epoch {log.epoch}, {log.classification:.4f}, {log.seconds:.0f} s"),
     )
     return fitted.network
@@ -206,7 +211,9 @@ def printed(table: pd.DataFrame) -> str:
 
 
 def keep_scores(bundle: Bundle, scans: Sequence[PreparedScan], scores: dict[str, Logits]) -> None:
-    """Put other models' logits of the validation scans into the bundle, beside those it holds."""
+    """Put other models' logits of the validation scans into the bundle, beside those it holds; of other scans none."""
+    if {entry.scan.scan_id for entry in scans} != set(bundle.validation["scan_id"]):
+        raise SystemExit("Nothing was kept: the scans measured on are not the model's validation scans.")
     rounded = {name: values.round(5) for name, values in scores.items()}
     frame = pd.DataFrame(rounded, index=pd.Index([entry.scan.scan_id for entry in scans], name="scan_id"))
     before = bundle.measurement("baselines.csv")
@@ -214,8 +221,3 @@ def keep_scores(bundle: Bundle, scans: Sequence[PreparedScan], scores: dict[str,
         former = pd.read_csv(io.BytesIO(before), index_col="scan_id")
         frame = frame.join(former[former.columns.difference(frame.columns, sort=False)])
     add_measurement(bundle.path, "baselines.csv", frame.to_csv().encode())
-
-
-def csv_bytes(table: pd.DataFrame) -> bytes:
-    """The table of `compared` as a bundle keeps it."""
-    return table.round(4).to_csv(index=False).encode()

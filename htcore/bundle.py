@@ -271,14 +271,35 @@ def add_measurement(path: Path, name: str, content: bytes) -> Bundle:
     bundle.measurement(name)
     if name == _THUMBNAILS and not bundle.identity.simulated:
         raise UsageError(_NO_PICTURES)
-    hashes = {**_read_json(path / _HASHES), name: hashlib.sha256(content).hexdigest()}
+    return _put(path, {name: content})
+
+
+def replace_card(path: Path, card: str, values: dict[str, Any]) -> Bundle:
+    """Put another card into a bundle that was verified first.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged or cannot be written.
+    """
+    load_bundle(path)
+    return _put(path, {_CARD: card.encode(), _CARD_VALUES: json.dumps(values, indent=1).encode()})
+
+
+def _put(path: Path, files: dict[str, bytes]) -> Bundle:
+    hashes = {**_read_json(path / _HASHES), **{k: hashlib.sha256(data).hexdigest() for k, data in files.items()}}
+    files = {**files, _HASHES: json.dumps(hashes, indent=1).encode()}
+    partial = {name: path / f"{name}.partial" for name in files}
     try:
-        for target, data in ((name, content), (_HASHES, json.dumps(hashes, indent=1).encode())):
-            partial = path / f"{target}.partial"
-            partial.write_bytes(data)
-            os.replace(partial, path / target)
+        for name, data in files.items():
+            partial[name].write_bytes(data)
+        for name in files:
+            os.replace(partial[name], path / name)
     except OSError as error:
         raise BundleError("The model could not be written: free disk space or choose another folder.") from error
+    finally:
+        for left in partial.values():
+            left.unlink(missing_ok=True)
     return load_bundle(path)
 
 

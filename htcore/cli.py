@@ -246,9 +246,7 @@ def train(
     selection_share: Annotated[
         float, typer.Option(help="Share of the other patients that choose the epoch; 0 keeps the last epoch.")
     ] = 0.15,
-    folds: Annotated[
-        int | None, typer.Option(help="So many networks, each leaving another part of the patients out.")
-    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Networks, each of which leaves other patients out.")] = None,
     init: Annotated[Path | None, typer.Option(help="Start from the weights of this model: models/ID.")] = None,
     class_weights: Annotated[
         ClassWeights, typer.Option(help="balanced: patients with and without HT count alike.")
@@ -267,6 +265,7 @@ def train(
     cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
     device: Annotated[Device, typer.Option()] = Device.auto,
+    mixed_precision: Annotated[bool, typer.Option(help="bfloat16 on devices made for it.")] = True,
 ) -> None:
     """Train on labelled scans and write a model bundle; called again after an interruption, it goes on."""
     from htcore.training.batches import Augmentation
@@ -284,6 +283,7 @@ def train(
             threads=threads,
             patience=patience,
             class_weights=class_weights.value,
+            mixed_precision=mixed_precision,
             augmentation=Augmentation(offset_hu=offset_hu, noise_hu=noise_hu, rim_erosion=rim_erosion, rim_hu=rim_hu),
         )
         parameters = TrainingParameters(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -79,7 +80,7 @@ class Augmentation:
     rim_hu: float = 4.0
 
     def __post_init__(self) -> None:
-        if min(vars(self).values()) < 0 or self.rim_erosion > 1:
+        if not all(0 <= value < math.inf for value in vars(self).values()) or self.rim_erosion > 1:
             raise UsageError("variations of the scans must be 0 or more, the share of eroded rims 1 at most")
 
 

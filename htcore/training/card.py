@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from htcore.bundle import Bundle, Calibration
+from htcore.bundle import Bundle, Calibration, add_measurement, replace_card
 from htcore.errors import CohortError
 from htcore.evaluation import ValidationSet, are_simulated, evaluate, to_json
 from htcore.evaluation.delong import delong_difference, delong_interval
@@ -25,7 +27,7 @@ _CAVEATS = {
     "out-of-fold": "Each patient was predicted by the one network that never saw them and calibrated on the other "
     "folds; the threshold was chosen on them. The model itself answers with the mean of its networks, which these "
     "figures do not measure.",
-    "validation": "These patients took no part in training, calibration or any choice.",
+    "validation": "These patients took no part in training or calibration.",
 }
 _NAMES = {
     "auc": "AUC",
@@ -38,6 +40,10 @@ _NAMES = {
     "calibration_intercept": "calibration intercept",
 }
 
+
+_LEARNING = (("data_efficiency", "data_efficiency.csv", "patients"), ("ablations", "ablations.csv", "model"))
+_LEARNING_WORDS = (("What more patients bring", "patients learnt from"), ("What its parts are worth", "network"))
+_COMPARED = ("auc", "low", "high", "share_of_best", "difference", "p")
 
 # As `htcore.training.run` writes it: "DATA, starting from ID (the same of that model)".
 _STARTED = re.compile(r"(?P<data>[^()]+), starting from (?P<id>[^\s()]+) \((?P<before>.+)\)")
@@ -74,7 +80,7 @@ def left_out(refused: Sequence[RefusedScan]) -> list[dict[str, Any]]:
 def card_of(bundle: Bundle) -> dict[str, Any]:
     """A bundle's card, measured anew from its stored predictions, calibration and training record."""
     identity = bundle.identity
-    return card_values(
+    values = card_values(
         identity.id,
         identity.training_data,
         identity.simulated,
@@ -82,6 +88,50 @@ def card_of(bundle: Bundle) -> dict[str, Any]:
         bundle.calibration,
         bundle.validation,
     )
+    return {**values, "learning": {key: _rows(bundle, name, first) for key, name, first in _LEARNING}}
+
+
+def keep_learning(path: Path, name: str, table: pd.DataFrame) -> Bundle:
+    """Put a table of networks trained for comparison into a bundle, and into its card.
+
+    Parameters
+    ----------
+    name : ``data_efficiency.csv`` or ``ablations.csv``
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged or cannot be written.
+    """
+    bundle = add_measurement(path, name, table.round(4).to_csv(index=False).encode())
+    return refresh(bundle)
+
+
+def refresh(bundle: Bundle) -> Bundle:
+    """The bundle with its card measured anew.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be written.
+    """
+    card = card_of(bundle)
+    return replace_card(bundle.path, render(card), card)
+
+
+def _rows(bundle: Bundle, name: str, first: str) -> list[dict[str, Any]]:
+    """A table's rows as plain values, ``None`` in empty cells; none where it is not there or is of another kind."""
+    content = bundle.measurement(name)
+    try:
+        table = pd.DataFrame() if content is None else pd.read_csv(io.BytesIO(content))
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        table = pd.DataFrame()
+    if not {first, *_COMPARED} <= set(table.columns):
+        return []
+    counted = [*_COMPARED, *(["epochs"] if "epochs" in table.columns else [])]
+    numbers = table[counted].apply(pd.to_numeric, errors="coerce")
+    rows = table[[first]].join(numbers).to_dict("records")
+    return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in rows]
 
 
 def card_values(
@@ -127,6 +177,7 @@ def card_values(
             "with_clinical_data": _with_clinical_data(table),
         },
         "not_for": list(LIMITS),
+        "learning": {key: [] for key, *_ in _LEARNING},
     }
 
 
@@ -168,6 +219,9 @@ def render(card: dict[str, Any]) -> str:
     lines = [f"# {card['id']}", "", warning, "", card["purpose"], "", "## Training", *_training_lines(card), ""]
     lines += [f"## Measured on the {measured['part']} patients", _CAVEATS.get(measured["part"], ""), ""]
     lines += _measured_lines(measured, card["calibration"]["threshold"])
+    for (key, _, first), (title, heading) in zip(_LEARNING, _LEARNING_WORDS, strict=True):
+        if rows := card.get("learning", {}).get(key):
+            lines += ["", f"## {title}", *_compared_lines(rows, first, heading)]
     lines += ["", "## Not for", f"{'; '.join(card['not_for']).capitalize().replace(' ct', ' CT')}.", ""]
     return "\n".join(lines)
 
@@ -236,6 +290,24 @@ def _measured_lines(measured: dict[str, Any], threshold: float) -> list[str]:
             f"| AUC of the simulator's own true risk given the image, first scans | {_text(ceiling['image_auc'])} | |"
         )
         lines.append(f"| the model's AUC on the same first scans | {_text(ceiling['model_auc'])} | |")
+    return lines
+
+
+def _compared_lines(rows: list[dict[str, Any]], first: str, heading: str) -> list[str]:
+    lines = [
+        "Other networks than this model, trained from fresh weights for this comparison, one training each; AUC on "
+        "first scans with DeLong's interval and test.",
+        "",
+        f"| {heading} | AUC | 95% interval | of the best possible | difference | p |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        compared = "reference | " if row["difference"] is None else f"{row['difference']:+.3f} | {row['p']:.2g}"
+        epochs = f", {row['epochs']:.0f} epochs" if row.get("epochs") is not None else ""
+        lines.append(
+            f"| {row[first]}{epochs} | {_text(row['auc'])} | {_text(row['low'])}–{_text(row['high'])} | "
+            f"{_text(row['share_of_best'])} | {compared} |"
+        )
     return lines
 
 

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from htcore.errors import TrainingError, UsageError
+from htcore.processes import alone_in
 from htcore.training.batches import Augmentation, Batch, ScanSource, epoch_order, n_batches
 from htcore.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from htcore.training.distributed import Processes
@@ -51,7 +52,7 @@ class LoopParameters:
     class_weights : ``none`` or ``balanced``
         Whether the rarer outcome counts more in the classification loss.
     mixed_precision : bool
-        Compute in bfloat16 where that loses nothing, on CUDA cards and processors with matrix units for it (AMX).
+        Compute in bfloat16 on devices made for it: CUDA cards, and processors with matrix units for it (AMX).
     """
 
     epochs: int = 12
@@ -70,10 +71,15 @@ class LoopParameters:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 2 or self.learning_rate <= 0 or (self.threads or 1) < 1:
+        if self.epochs < 1 or self.batch_size < 2 or not 0 < self.learning_rate < math.inf or (self.threads or 1) < 1:
             raise UsageError(
                 "epochs and threads must be 1 or more, the batch 2 scans or more, the learning rate positive"
             )
+        weights = (self.weight_decay, self.lesion_weight, self.factor_weight)
+        if not all(0 <= value < math.inf for value in weights):
+            raise UsageError("weights of the losses and the weight decay must be 0 or more")
+        if not (0 < self.clip_norm < math.inf and 0 <= self.label_smoothing < 1):
+            raise UsageError("the gradient's greatest norm must be positive, the label smoothing from 0 up to 1")
         if self.patience < 1 or self.class_weights not in ("none", "balanced"):
             raise UsageError("patience must be 1 or more, class weights none or balanced")
 
@@ -112,10 +118,17 @@ EpochCallback = Callable[[EpochLog], None]
 
 @dataclass(frozen=True, eq=False)
 class Fitted(Generic[Net]):
-    """A trained network in evaluation mode and how it came about."""
+    """A trained network in evaluation mode and how it came about.
+
+    Attributes
+    ----------
+    precision : str
+        What it was trained in: ``float32`` or ``bfloat16``.
+    """
 
     network: Net
     log: tuple[EpochLog, ...]
+    precision: str
 
     @property
     def chosen(self) -> EpochLog:
@@ -137,7 +150,7 @@ def fit(
 ) -> Fitted[Net]:
     """Train from fresh weights, from those of ``start``, or from the checkpoint in ``folder``.
 
-    The same seed, scans, device and number of threads give the same weights, interrupted or not.
+    The same seed, scans, kind of device and number of threads give the same weights, interrupted or not.
 
     Parameters
     ----------
@@ -153,12 +166,15 @@ def fit(
     ------
     TrainingError
         If the loss is no longer finite (the last good checkpoint stays), or a checkpoint does not fit.
+    UsageError
+        If another run trains in ``folder``.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with torch.random.fork_rng(), threads(parameters.threads):
-            place = device or torch.device("cpu")
-            loop = _Loop(config, source, parameters, folder, place, selection, start, processes or Processes())
+        processes, place = processes or Processes(), device or torch.device("cpu")
+        alone = alone_in(folder) if processes.first else nullcontext()
+        with alone, torch.random.fork_rng(), threads(parameters.threads):
+            loop = _Loop(config, source, parameters, folder, place, selection, start, processes)
             return loop.run(on_epoch or (lambda log: None))
     except OSError as error:
         raise TrainingError(
@@ -207,12 +223,15 @@ class _Loop(Generic[Net]):
             raise UsageError("the batch must hold a scan or more for each process")
         balanced = parameters.class_weights == "balanced"
         self.class_weights = balanced_weights(torch.from_numpy(source.labels)) if balanced else (1.0, 1.0)
-        self.fingerprint = _fingerprint(config, parameters, (source, selection), start)
+        low = low_precision(device) if parameters.mixed_precision else None
+        # One that cannot, and none does: they share each batch.
+        self.low_precision = None if processes.widest(0, int(low is None))[1] else low
+        self.precision = "float32" if self.low_precision is None else str(self.low_precision).removeprefix("torch.")
+        self.fingerprint = _fingerprint(config, parameters, self.precision, (source, selection), start)
         state = load_checkpoint(folder, self.network, self.optimiser, self.fingerprint)
         self.log = tuple(_entry(values) for values in state.log)
         self.best = state.best
         self.shared = processes.wrap(self.network)
-        self.low_precision = low_precision(device) if parameters.mixed_precision else None
 
     def run(self, on_epoch: EpochCallback) -> Fitted[Net]:
         """Every epoch that is left; then the best weights."""
@@ -228,7 +247,7 @@ class _Loop(Generic[Net]):
         # The trained network may hold parts that only work among several processes.
         network = self.config.build()
         network.load_state_dict(self.best or self.network.state_dict())
-        return Fitted(network.to(self.device).eval(), self.log)
+        return Fitted(network.to(self.device).eval(), self.log, self.precision)
 
     def _save(self) -> None:
         if self.processes.first:
@@ -320,11 +339,12 @@ def one_cycle(progress: float, peak: float) -> float:
 def _fingerprint(
     config: Buildable[nn.Module],
     parameters: LoopParameters,
+    precision: str,
     sources: tuple[ScanSource | None, ...],
     start: Mapping[str, Tensor] | None,
 ) -> str:
     """Tells whether a checkpoint belongs to this training; threads may differ."""
-    settings = {k: v for k, v in asdict(parameters).items() if k != "threads"}
+    settings = {k: v for k, v in asdict(parameters).items() if k != "threads"} | {"mixed_precision": precision}
     digest = hashlib.sha256(json.dumps([config.to_json(), settings], sort_keys=True).encode())
     for source in sources:
         if source is not None:

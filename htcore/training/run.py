@@ -277,6 +277,7 @@ def _record(
     """How the bundle was trained, as plain values."""
     return {
         "loop": asdict(parameters.loop),
+        "precision": fitted[0].precision,
         "calibration_share": None if parameters.folds else parameters.calibration_share,
         "selection_share": parameters.selection_share,
         "folds": parameters.folds,

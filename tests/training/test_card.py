@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from htcore.bundle import Calibration
-from htcore.training.card import Stage, card_values, provenance, render, stages
+from htcore.bundle import Calibration, add_measurement, load_bundle
+from htcore.training.card import Stage, card_of, card_values, keep_learning, provenance, render, stages
+from tests.small_bundle import write_small_bundle
 
 CALIBRATION = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
 
@@ -51,3 +54,17 @@ def test_the_card_tells_who_trained_from_who_was_measured() -> None:
     assert "Trained on simulated scans, measured on scans of patients" in told[True, False]
     assert "**Measured on simulated scans" in told[False, True]
     assert "simulated" not in told[False, False] and provenance(False, False) is None
+
+
+def test_what_networks_trained_for_comparison_show_stands_in_the_card(tmp_path: Path) -> None:
+    small = write_small_bundle(tmp_path / "m")
+    assert card_of(small)["learning"] == {"data_efficiency": [], "ablations": []}
+    columns = ["patients", "auc", "low", "high", "share_of_best", "difference", "p", "epochs"]
+    rows = [[100, 0.61, 0.55, 0.67, 0.7, -0.05, 0.012, 20], [474, 0.66, 0.6, 0.72, 0.76, None, None, 20]]
+    kept = keep_learning(small.path, "data_efficiency.csv", pd.DataFrame(rows, columns=columns))
+    assert kept.card == load_bundle(small.path).card == render(card_of(kept)) and kept.card_values == card_of(kept)
+    assert "| 100, 20 epochs | 0.610 | 0.550–0.670 | 0.700 | -0.050 | 0.012 |" in kept.card
+    assert "| 474, 20 epochs | 0.660 | 0.600–0.720 | 0.760 | reference |  |" in kept.card
+    assert "What its parts are worth" not in kept.card
+    add_measurement(small.path, "ablations.csv", b"model,area\nwhole,0.6\n")
+    assert card_of(load_bundle(small.path))["learning"]["ablations"] == []

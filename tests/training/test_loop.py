@@ -15,8 +15,10 @@ from sklearn.metrics import roc_auc_score
 
 from htcore.errors import TrainingError, UsageError
 from htcore.networks import LesionGatedResNet, NetworkConfig, NetworkOutput
+from htcore.processes import alone_in
 from htcore.training import loop
 from htcore.training.batches import Augmentation, Batch, ScanArrays
+from htcore.training.distributed import Processes
 from htcore.training.loop import EpochLog, Fitted, LoopParameters, fit, low_precision, one_cycle
 from htcore.training.losses import balanced_weights, lesion_loss, losses
 from htcore.training.selection import Score, measure, score
@@ -126,10 +128,25 @@ def test_lesion_loss_by_hand() -> None:
     assert float(lesion_loss(logits, truth, first)) == pytest.approx(4 * np.log(2) + 0.5 / 6.5, abs=1e-6)
 
 
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}, {"threads": -1}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"learning_rate": 0.0},
+        {"learning_rate": np.nan},
+        {"threads": -1},
+        {"lesion_weight": -1.0},
+        {"weight_decay": np.inf},
+        {"clip_norm": 0.0},
+        {"label_smoothing": 5.0},
+    ],
+)
 def test_impossible_parameters_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         LoopParameters(**change)  # type: ignore[arg-type]
+    with pytest.raises(UsageError):
+        Augmentation(offset_hu=np.nan)
 
 
 def spoilt_after(epochs: int, selection: BlobSource) -> Callable[[EpochLog], None]:
@@ -236,14 +253,30 @@ def test_low_precision_is_what_the_loop_computes_in(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(LesionGatedResNet, "forward", watch)
     monkeypatch.setattr(loop, "low_precision", lambda device: None)
-    fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "a")
+    assert fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "a").precision == "float32"
     assert seen == [False]
     monkeypatch.setattr(loop, "low_precision", lambda device: torch.bfloat16)
+    with pytest.raises(TrainingError, match="other settings"):  # neither precision's weights would come of it
+        fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "a")
     logs: list[EpochLog] = []
-    fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "b", on_epoch=logs.append)
+    found = fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path / "b", on_epoch=logs.append)
+    assert found.precision == "bfloat16"
     fit(TINY, BlobSource(8), replace(FAST, epochs=1, mixed_precision=False), tmp_path / "c", on_epoch=logs.append)
     assert seen == [False, True, False]
     assert logs[0].loss == pytest.approx(logs[1].loss, rel=0.05) and logs[0].loss != logs[1].loss
+
+
+def test_a_process_that_cannot_keeps_the_others_in_whole_precision(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(loop, "low_precision", lambda device: torch.bfloat16)
+    monkeypatch.setattr(Processes, "widest", lambda self, first, last: (first, max(last, 1)))  # another said 1
+    assert fit(TINY, BlobSource(8), replace(FAST, epochs=1), tmp_path).precision == "float32"
+
+
+def test_two_runs_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(UsageError, match="Another run"):
+        fit(TINY, BlobSource(8), FAST, tmp_path)
 
 
 @pytest.mark.parametrize("failing", ["htcore.training.checkpoint.save_file", "htcore.training.loop._write_log"])
