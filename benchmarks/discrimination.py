@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import argparse
+import io
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 
 from benchmarks.targets import judge
 from htcore import services
+from htcore.evaluation.delong import delong_difference
 from htcore.inference.calibrate import fit_platt
 from htcore.settings import Settings
+
+REFERENCE = "reference"
 
 
 def best_brier(logits: np.ndarray, outcomes: np.ndarray) -> float:
@@ -40,6 +45,23 @@ def main() -> None:
     table = bundle.validation
     best = best_brier(table["logit"].to_numpy(np.float64), table["ht"].to_numpy(np.float64))
     judge("Brier score beside the best for this ranking", found.metrics["brier"].value / best, 1.1)
+    content = bundle.measurement("baselines.csv")
+    if content is not None:
+        beside_others(table, pd.read_csv(io.BytesIO(content), index_col="scan_id"))
+
+
+def beside_others(table: pd.DataFrame, others: pd.DataFrame) -> None:
+    """Judge the model's ranking of first scans beside that of other models, as their logits stand in the bundle."""
+    first = table[~table["patient_id"].duplicated()]
+    labels, ours = first["ht"].to_numpy() == 1, first["logit"].to_numpy(np.float64)
+    for name in others.columns:
+        against = delong_difference(labels, ours, others.loc[first["scan_id"], name].to_numpy(np.float64))
+        short = name.replace(", logistic regression", "").replace(" residual network", " net")
+        if REFERENCE in name:
+            judge(f"AUC above {short}", against.difference.value, 0, at_least=True)
+        else:
+            p_value = against.p_value if against.difference.value > 0 else 1.0
+            judge(f"better than {short}, p", p_value, 0.01)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ THREADS = 2
 RISK_S, THIN_RISK_S, MORE_S, COLD_S = 1.5, 3.0, 6.0, 6.0
 CONVENTIONAL_TIMES, SAME_PROBABILITY = 3.0, 0.01
 STRAIGHT, MADE_THIN = "large-left-infarct", "right-infarct"
+PREPARE_S = 0.4
 STAGES = ("read", "prepare", "network", "explain")
 
 
@@ -97,6 +98,7 @@ def warm(path: Path, name: str, bundle: Bundle, bound: float) -> None:
     medians = {key: statistics.median(run[key] for run in runs) for key in cold}
     for key, first in cold.items():
         print(f"{key:24s}{medians[key]:8.3f}{first:9.3f}")
+    judge(f"{name}: prepare", medians["prepare"], PREPARE_S, unit="s")
     judge(f"{name}: folder to risk", medians["to the risk"], bound, unit="s")
     judge(f"{name}: maps and regions more", medians["maps and regions more"], MORE_S, unit="s")
 
