@@ -4,7 +4,8 @@
 is made from the scan as read, goes through alignment and network again, and is compared with the scan itself: the
 change of the calibrated probability (median, 90th percentile, worst), of the measured infarct's volume, and how often
 its side is wrong (a mirrored head must change sides). Scans are taken at even steps through the table. ``--study``
-prints the same for one study of one's own.
+prints the same for one study of one's own; with ``--box X X Y Y Z Z`` (LPS mm, about its infarct) also how much of the
+measured lesion and of the evidence for HT lies in there, and whether both peak in there.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.targets import judge
 from htcore import services, transforms
 from htcore.bundle import Bundle
 from htcore.errors import HtcoreError
 from htcore.explain import explain
+from htcore.explain.evidence import LESION_CUTOFF
 from htcore.inference import estimate_risk, predict
 from htcore.training.cohort import read_cohort
 from htcore.transforms.symmetry import pose_rotation
@@ -121,9 +124,48 @@ CHANGES: dict[str, Change] = {
     "sharper kernel": lambda volume, rng: sharper(volume),
     "slices of about 9 mm": lambda volume, rng: thicker(volume, 9.0),
     "larger field of view": lambda volume, rng: wider(volume),
+    "turned by roll -10°": lambda volume, rng: turned(volume, 0.0, -10.0),
+    "turned by yaw -10°": lambda volume, rng: turned(volume, -10.0, 0.0),
 }
 MUST_SWAP = "left and right mirrored"
+MOVING = (MUST_SWAP, *(name for name in CHANGES if name.startswith(("turned", "slices", "larger"))))
+"""Variations that move what lies in the head to other pixels or places."""
 SWAPPED = {"left": "right", "right": "left"}
+
+
+@dataclass(frozen=True)
+class Inside:
+    """How much of the maps lies in a box about the infarct, and whether both peak in it."""
+
+    lesion: float
+    evidence: float
+    peaks: bool
+
+
+def in_box(volume: Volume, box_mm: FloatArray) -> NDArray[np.bool_]:
+    """Voxels in a box of LPS coordinates, (3, 2) in mm; (slices, rows, columns)."""
+    rows, columns = np.indices(volume.shape[1:])
+    pixels = np.stack([columns, rows, np.zeros_like(rows), np.ones_like(rows)], axis=-1).astype(np.float64)
+    places = np.einsum("kab,jib->kjia", volume.affines, pixels)[..., :3]  # (slices, rows, columns, 3)
+    return np.asarray(((places >= box_mm[:, 0]) & (places <= box_mm[:, 1])).all(axis=-1))
+
+
+def inside(bundle: Bundle, volume: Volume, box: NDArray[np.bool_], name: str | None = None) -> Inside:
+    """Of the volume, or of its variation ``name``; the lesion is counted from its cut-off on."""
+    changed = volume
+    if name is not None:
+        changed = CHANGES[name](volume, np.random.default_rng(0))
+    if name in MOVING:
+        solid = Volume((1000 * box).astype(np.int16), volume.affines, volume.thickness_mm)
+        box = CHANGES[str(name)](solid, np.random.default_rng(0)).hu > 500
+    model_input = transforms.prepare(changed)
+    result = predict(bundle, model_input)
+    evidence = np.maximum(explain(result, model_input, changed).evidence_map, 0.0)
+    lesion = result.lesion * (result.lesion >= LESION_CUTOFF)
+    within = transforms.mask_to_grid(box, changed, model_input.grid)
+    shares = [float((values * within).sum() / max(float(values.sum()), 1e-9)) for values in (lesion, evidence)]
+    peaks = all(within.flat[int(values.argmax())] > 0 for values in (result.lesion, evidence))
+    return Inside(shares[0], shares[1], peaks)
 
 
 def changes_of(bundle: Bundle, volume: Volume, number: int) -> tuple[Reading, dict[str, Reading | str]]:
@@ -185,17 +227,26 @@ def main() -> None:
     parser.add_argument("--cohort", type=Path)
     parser.add_argument("--scans", type=int, default=200)
     parser.add_argument("--study", type=Path)
+    parser.add_argument("--box", type=float, nargs=6)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     bundle = services.load_bundle_by_id(arguments.model)
     if arguments.study is not None:
-        own, found = changes_of(bundle, services.inspect_study(arguments.study)[0], 0)
+        study = services.inspect_study(arguments.study)[0]
+        own, found = changes_of(bundle, study, 0)
         print(f"the given study: risk {own.probability:.1%}, {own.lesion_ml:.0f} mL on the {own.side}")
         for name, other in found.items():
             said = (
                 other if isinstance(other, str) else f"{other.probability:.1%}, {other.lesion_ml:.0f} mL, {other.side}"
             )
             print(f"  {name:26s}{said}")
+        if arguments.box is not None:
+            print(f"{'inside the box':28s}{'lesion':>8s}{'evidence':>10s}{'peaks':>10s}")
+            box = in_box(study, np.array(arguments.box).reshape(3, 2))
+            for variation in (None, *CHANGES):
+                part = inside(bundle, study, box, variation)
+                peaks = "inside" if part.peaks else "outside"
+                print(f"  {variation or 'as it is':26s}{part.lesion:8.0%}{part.evidence:10.0%}{peaks:>10s}")
     if arguments.cohort is not None:
         scans = read_cohort(arguments.cohort).scans
         step = max(1, len(scans) // arguments.scans)
