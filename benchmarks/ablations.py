@@ -1,9 +1,9 @@
 """What each part of the network is worth.
 
 ``python -m benchmarks.ablations --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
-[--work DIR] [--keep]``: the network learns from fresh weights from the first N patients, whole and with a part left
-out. One seed each: differences of a few hundredths are chance. ``--keep`` puts the table into the bundle as
-``ablations.csv``.
+[--parts NUMBER …] [--work DIR] [--keep]``: the network learns from fresh weights from the first N patients, whole and
+with a part left out or changed, each or those that are numbered. One seed each: differences of a few hundredths are
+chance. ``--keep`` puts the table into the bundle as ``ablations.csv``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ from htcore.transforms import VERSION
 
 def main() -> None:
     """Train each, compare, print; keep where asked to."""
-    arguments = options(__doc__).parse_args()
+    parser = options(__doc__)
+    parts_help = "; ".join(f"{number} {recipe.name}" for number, recipe in enumerate(ABLATIONS, start=1))
+    parser.add_argument("--parts", type=int, nargs="+", choices=range(1, len(ABLATIONS) + 1), help=parts_help)
+    arguments = parser.parse_args()
+    chosen = arguments.parts or range(1, len(ABLATIONS) + 1)
     training, test = prepared(arguments)
     few = first_patients(training, arguments.patients)
     loop = LoopParameters(epochs=arguments.epochs, threads=arguments.threads)
     scores = {}
-    for recipe in (OURS, *ABLATIONS):
+    for recipe in (OURS, *(ABLATIONS[number - 1] for number in chosen)):
         network = learn(recipe, few, loop, arguments.work, lambda line: print(line, flush=True))
         scores[recipe.name] = score(recipe, network, test, arguments.threads)
     parts = compared(scores, test, OURS.name)
