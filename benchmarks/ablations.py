@@ -3,10 +3,14 @@
 ``python -m benchmarks.ablations --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
 [--parts NUMBER …] [--work DIR] [--keep]``: the network learns from fresh weights from the first N patients, whole and
 with a part left out or changed, each or those that are numbered. One seed each: differences of a few hundredths are
-chance. ``--keep`` puts the table into the bundle as ``ablations.csv``.
+chance. ``--keep`` puts the table into the bundle's ``ablations.csv``, beside rows of other numbers of patients.
 """
 
 from __future__ import annotations
+
+import io
+
+import pandas as pd
 
 from benchmarks.learning import (
     ABLATIONS,
@@ -42,8 +46,13 @@ def main() -> None:
     parts = compared(scores, test, OURS.name)
     print(f"{arguments.patients} patients, {arguments.epochs} epochs\n{printed(parts)}")
     if arguments.keep:
-        path = services.load_bundle_by_id(arguments.model).path
-        keep_learning(path, "ablations.csv", parts.assign(preparation=VERSION))
+        bundle = services.load_bundle_by_id(arguments.model)
+        named = parts.assign(model=parts["model"] + f", {arguments.patients} patients", preparation=VERSION)
+        before = bundle.measurement("ablations.csv")
+        if before is not None:
+            former = pd.read_csv(io.BytesIO(before))
+            named = pd.concat([named, former[~former["model"].isin(named["model"])]])
+        keep_learning(bundle.path, "ablations.csv", named)
 
 
 if __name__ == "__main__":

@@ -224,7 +224,9 @@ def ablation_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _part(name: Any) -> str:
-    return _PARTS.get(str(name), str(name))
+    """What was changed, in words, with what follows its name: how many patients it learnt from."""
+    part, comma, rest = str(name).partition(", ")
+    return f"{_PARTS.get(part, part)}{comma}{rest}"
 
 
 _KINDS = {"epochs": "Epochs", "preparation": "Image preparation"}
