@@ -52,7 +52,7 @@ class LoopParameters:
     class_weights : ``none`` or ``balanced``
         Whether the rarer outcome counts more in the classification loss.
     mixed_precision : bool
-        Compute in bfloat16 on devices made for it: CUDA cards, and processors with matrix units for it (AMX).
+        Compute in bfloat16 on devices made for it: CUDA cards, and processors with instructions for it (AMX, AVX-512).
     """
 
     epochs: int = 12
@@ -321,11 +321,12 @@ class _Loop(Generic[Net]):
 
 def low_precision(device: torch.device) -> torch.dtype | None:
     """What a device computes faster in without losing range; ``None`` where nothing."""
-    # float16 would need its losses scaled; bfloat16 has float32's range. Processors without matrix units are no faster.
+    # float16 would need its losses scaled; bfloat16 has float32's range. Processors without a unit for it gain nothing.
     if device.type == "cuda":
         able = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        able = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        units = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+        able = bool(units.get("amx_bf16") or units.get("avx512_bf16"))
     return torch.bfloat16 if able else None
 
 

@@ -234,10 +234,13 @@ def test_class_weights_count_in_the_classification_loss() -> None:
 
 
 @pytest.mark.parametrize("able", [True, False])
-def test_low_precision_only_where_the_device_is_made_for_it(monkeypatch: pytest.MonkeyPatch, able: bool) -> None:
+@pytest.mark.parametrize("unit", ["amx_bf16", "avx512_bf16"])
+def test_low_precision_only_where_the_device_is_made_for_it(
+    monkeypatch: pytest.MonkeyPatch, unit: str, able: bool
+) -> None:
     expected = torch.bfloat16 if able else None
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": able})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {unit: able})
     assert low_precision(torch.device("cuda")) is expected and low_precision(torch.device("cpu")) is expected
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "arm64"})
     assert low_precision(torch.device("cpu")) is None and low_precision(torch.device("mps")) is None
