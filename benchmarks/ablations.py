@@ -1,6 +1,6 @@
 """What each part of the network is worth.
 
-``python -m benchmarks.ablations --train CSV --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
+``python -m benchmarks.ablations --train CSV … --test CSV --model ID [--cache DIR] [--patients N] [--epochs E]
 [--parts NUMBER …] [--work DIR] [--keep]``: the network learns from fresh weights from the first N patients, whole and
 with a part left out or changed, each or those that are numbered. One seed each: differences of a few hundredths are
 chance. ``--keep`` puts the table into the bundle's ``ablations.csv``, beside rows of other numbers of patients.

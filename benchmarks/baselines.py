@@ -1,6 +1,6 @@
 """What the network has to beat on the same scans: measured features, and the true-mask reference.
 
-``python -m benchmarks.baselines --train CSV --test CSV --model ID [--cache DIR] [--keep]``: features with logistic
+``python -m benchmarks.baselines --train CSV … --test CSV --model ID [--cache DIR] [--keep]``: features with logistic
 regression learn from the first cohort and are scored on the second. ``--keep`` puts the scores into the bundle's
 ``baselines.csv``, beside those of other models that it holds: the second cohort has to be the bundle's validation set.
 """

@@ -1,6 +1,6 @@
 """What more patients bring: the network learns from fresh weights from the first N of a cohort.
 
-``python -m benchmarks.data_efficiency --train CSV --test CSV --model ID [--cache DIR] [--sizes N[:E] …] [--epochs E]
+``python -m benchmarks.data_efficiency --train CSV … --test CSV --model ID [--cache DIR] [--sizes N[:E] …] [--epochs E]
 [--work DIR] [--keep]``: one seed each, with E epochs of its own where a size names them; far fewer steps than the
 shipped model was given. ``--keep`` puts the table into the bundle as ``data_efficiency.csv``.
 """

@@ -6,6 +6,7 @@ import argparse
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ _OURS = NetworkConfig(factors=len(FACTORS))
 def cohorts(description: str | None) -> argparse.ArgumentParser:
     """What a program may be told that learns from one cohort and measures on another."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--train", type=Path, nargs="+", required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--cache", type=Path)
@@ -53,13 +54,15 @@ def options(description: str | None) -> argparse.ArgumentParser:
 
 
 def prepared(arguments: argparse.Namespace) -> list[tuple[PreparedScan, ...]]:
-    """The scans to learn from and those to measure on, of other patients."""
-    training, test = (read_cohort(csv).scans for csv in (arguments.train, arguments.test))
-    check_no_leak({"training": training, "test": test})
-    return [
+    """The scans to learn from, those of one cohort after another, and those to measure on, of other patients."""
+    tables = (*arguments.train, arguments.test)
+    parts = {f"table {number} ({csv})": read_cohort(csv).scans for number, csv in enumerate(tables, start=1)}
+    check_no_leak(parts)
+    *training, test = (
         prepare_scans(scans, arguments.cache or csv.parent / "prepared", arguments.workers)[0]
-        for scans, csv in ((training, arguments.train), (test, arguments.test))
-    ]
+        for csv, scans in zip(tables, parts.values(), strict=True)
+    )
+    return [tuple(chain.from_iterable(training)), test]
 
 
 def first_patients(scans: tuple[PreparedScan, ...], count: int) -> tuple[PreparedScan, ...]:

@@ -1,6 +1,6 @@
 """Plain residual networks beside the lesion-gated one, each tuned on patients that neither taught nor measured it.
 
-``python -m benchmarks.plain --train CSV --test CSV --model ID [--rates R …] [--patients N] [--epochs E] [--cache DIR]
+``python -m benchmarks.plain --train CSV … --test CSV --model ID [--rates R …] [--patients N] [--epochs E] [--cache DIR]
 [--work DIR] [--keep]``: each network learns from fresh weights from the first cohort's first N patients, once with each
 learning rate; the rate whose AUC is highest on that cohort's other patients is taken, and the second cohort is scored
 with it. The lesion-gated network keeps its own rate. ``--keep`` puts the scores into the bundle's ``baselines.csv``,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def read_cohort(cohort_csv: Path) -> Cohort:
     return Cohort(scans, simulated=any(scan.simulated for scan in scans))
 
 
-def check_no_leak(parts: dict[str, Collection[CohortScan]]) -> None:
+def check_no_leak(parts: Mapping[str, Collection[CohortScan]]) -> None:
     """Fail where one patient lies in two parts.
 
     Raises
