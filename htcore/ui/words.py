@@ -22,8 +22,8 @@ from htcore.types import (
 )
 
 if TYPE_CHECKING:
-    from htcore.evaluation import Interval
-    from htcore.inference.peers import Peers, PredictiveValues
+    from htcore.evaluation import Interval, OperatingPoint
+    from htcore.inference.peers import Peers
 
 # Everything Markdown gives a meaning; texts out of a file must not become links or pictures.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -161,13 +161,15 @@ def peers_sentence(peers: Peers, limits: Limits, *, simulated: bool, weighed_to:
     )
 
 
-def values_sentence(values: PredictiveValues, *, simulated: bool) -> str:
+def values_sentence(point: OperatingPoint, *, simulated: bool) -> str:
     """What a call above or below the threshold is worth at the prevalence."""
     on = "simulated validation scans" if simulated else "validation scans"
+    ppv, npv, sensitivity, specificity = (
+        _shown(point.figures[name]) for name in ("ppv", "npv", "sensitivity", "specificity")
+    )
     return (
-        f"Where {percent(values.prevalence)} bleed: of those called above the threshold {_shown(values.ppv)} bleed "
-        f"(PPV); of those called below, {_shown(values.npv)} do not (NPV). From sensitivity "
-        f"{_shown(values.sensitivity)} and specificity {_shown(values.specificity)} on {on}."
+        f"Where {percent(point.prevalence)} bleed: of those called above the threshold {ppv} bleed (PPV); of those "
+        f"called below, {npv} do not (NPV). From sensitivity {sensitivity} and specificity {specificity} on {on}."
     )
 
 

@@ -3,10 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from htcore.errors import UsageError
 from htcore.evaluation import ValidationSet
 from htcore.inference.calibrate import shift_prevalence
-from htcore.inference.peers import MIN_SCANS, find_peers, predictive_values, wilson
+from htcore.inference.peers import MIN_SCANS, find_peers, wilson
 
 
 def made(n_low: int, n_high: int) -> ValidationSet:
@@ -60,20 +59,3 @@ def test_wilson_at_the_ends_and_in_the_middle() -> None:
     assert wilson(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert wilson(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
     assert wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-
-
-def test_predictive_values_follow_bayes() -> None:
-    # 40 of 0.3 with 10 events, 40 of 0.7 with 30: sensitivity and specificity are 30/40.
-    values = predictive_values(made(40, 40), 0.5, 0.2, np.random.default_rng(1))
-    assert values.sensitivity.value == pytest.approx(0.75) and values.specificity.value == pytest.approx(0.75)
-    assert values.ppv.value == pytest.approx(0.15 / (0.15 + 0.2))
-    assert values.npv.value == pytest.approx(0.6 / (0.6 + 0.05))
-    assert values.ppv.low < values.ppv.value < values.ppv.high
-    same = predictive_values(made(40, 40), 0.5, 0.5, np.random.default_rng(1))
-    assert same.ppv.value == pytest.approx(0.75)
-
-
-def test_no_call_has_no_predictive_value_and_no_prevalence_no_answer() -> None:
-    assert np.isnan(predictive_values(made(40, 40), 0.9, 0.2, np.random.default_rng(1)).ppv.value)
-    with pytest.raises(UsageError):
-        predictive_values(made(40, 40), 0.5, 1.0, np.random.default_rng(1))

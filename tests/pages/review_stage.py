@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from htcore import services
 from htcore.bundle import Calibration
-from htcore.types import Assessment
+from htcore.types import Assessment, ModelIdentity
 from htcore.ui import session
 from tests.ui.opened import scored
 
@@ -49,6 +48,16 @@ def fail_with(error: Exception) -> Callable[[], Assessment]:
     return act
 
 
+@dataclass(frozen=True, eq=False)
+class StoredBundle:
+    """What the page asks of a model, without its networks; hashable, as a bundle is."""
+
+    validation: pd.DataFrame
+    identity: ModelIdentity | None
+    calibration: Calibration
+    clinical: dict[str, Any] | None
+
+
 def with_bundle(monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None = None) -> None:
     """The model that scored is at hand: own prevalence 49%, 60 validation scans that score as the open one does."""
     probability = expit(1.2 * -0.1 - 0.1)
@@ -63,7 +72,7 @@ def with_bundle(monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None
         }
     )
     calibration = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.6, 0.49, 20, 25)
-    bundle = SimpleNamespace(validation=table, identity=scored().model, calibration=calibration, clinical=clinical)
+    bundle = StoredBundle(table, scored().model, calibration, clinical)
     monkeypatch.setattr(session, "bundle_named", lambda _: bundle)
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from htcore.evaluation import Bootstrap, ValidationSet, operating_point
 from htcore.types import ClinicalRisk, CovariateContribution, Finding, LesionMeasure, RegionContribution, RiskEstimate
 from htcore.ui.words import (
     covariate_name,
@@ -15,6 +17,7 @@ from htcore.ui.words import (
     region_name,
     risk_sentence,
     timing_sentence,
+    values_sentence,
 )
 from tests.ui.opened import refused, scored
 
@@ -42,6 +45,14 @@ def test_risk_sentence_below_the_threshold_on_real_scans() -> None:
     sentence = risk_sentence(estimate(0.3), simulated=False)
     assert "below its threshold" in sentence
     assert "simulated" not in sentence
+
+
+def test_calls_that_were_all_right_are_not_told_as_certain() -> None:
+    labels = np.array([True] * 4 + [False] * 16 + [True] * 4)
+    validation = ValidationSet(np.arange(24), labels, np.array([0.9] * 4 + [0.2] * 20))
+    told = values_sentence(operating_point(Bootstrap(validation), 0.5, 0.27), simulated=False)
+    assert "those called above the threshold over 99% (" in told and "over 99% (over 99%" not in told
+    assert "specificity over 99% (79% to over 99%) on validation scans" in told
 
 
 def test_lesion_sentence() -> None:

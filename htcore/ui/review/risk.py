@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from htcore import services
 from htcore.errors import HtcoreError
-from htcore.evaluation import ValidationSet, are_simulated
+from htcore.evaluation import Bootstrap, ValidationSet, are_simulated, operating_point
 from htcore.plots import gauge
 from htcore.types import Assessment, ModelIdentity, RiskEstimate
 from htcore.ui import session
@@ -27,6 +27,7 @@ from htcore.ui.words import (
 
 if TYPE_CHECKING:
     from htcore.bundle import Bundle
+    from htcore.evaluation import OperatingPoint
 
 UNSELECTED = 0.27
 """Share with hemorrhagic transformation in an unselected cohort (doi 10.3390/jcm11051162)."""
@@ -116,10 +117,17 @@ def _take_prevalence(own: float) -> None:
         session.choose_prevalence(UNSELECTED if kind == "unselected" else None)
 
 
+@lru_cache(maxsize=8)
+def _worth(bundle: Bundle, prevalence: float) -> OperatingPoint:
+    """What a call is worth, as the cohort page measures it; a bundle never changes."""
+    validation = ValidationSet.from_frame(services.validation_predictions(bundle)[0])
+    return operating_point(Bootstrap(validation), bundle.calibration.threshold, prevalence)
+
+
 def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     """Draw how validation scans like this one ended, what a call is worth, and where the scan lies among them."""
     from htcore.inference import estimate_risk
-    from htcore.inference.peers import find_peers, predictive_values
+    from htcore.inference.peers import find_peers
     from htcore.plots.place import place_among
 
     calibration = bundle.calibration
@@ -132,10 +140,10 @@ def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
         return
     own = estimate_risk(calibration, risk.logit)
     peers = find_peers(validation, own.probability, calibration.prevalence, risk.prevalence)
-    values = predictive_values(validation, calibration.threshold, risk.prevalence, np.random.default_rng(0))
+    point = _worth(bundle, risk.prevalence)
     weighed_to = None if risk.prevalence == calibration.prevalence else risk.prevalence
     st.write(peers_sentence(peers, risk.limits, simulated=simulated, weighed_to=weighed_to))
-    st.write(values_sentence(values, simulated=simulated))
+    st.write(values_sentence(point, simulated=simulated))
     if not independent:
         st.caption("The model was calibrated on these same scans: both sentences flatter it.")
     figure = place_among(validation, own.probability, calibration.threshold, simulated=simulated, limits=own.limits)
