@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     {"htcore", "errors"},
-    {"types", "channels", "settings", "processes", "limits"},
+    {"types", "channels", "settings", "processes", "limits", "tables"},
     {"dicom", "brain", "simulation", "evaluation", "networks"},
     {"quality", "transforms"},
     {"bundle", "plots"},

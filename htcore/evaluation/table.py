@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from htcore.errors import CohortError
 from htcore.evaluation.validation import NUMBERS, REQUIRED, SHARES, TEXTS
+from htcore.tables import check_shape
 
 MAX_ROWS = 200_000
 """With so many scans the fewest resamples fill 160 MB of memory."""
@@ -101,6 +102,7 @@ def _separator(text: str) -> str:
 
 
 def _parsed(text: str, separator: str) -> pd.DataFrame:
+    check_shape(text, separator, spaces=True)
     try:
         raw = pd.read_csv(
             io.StringIO(text), sep=separator, dtype=str, skipinitialspace=True, index_col=False, on_bad_lines="error"
@@ -111,8 +113,6 @@ def _parsed(text: str, separator: str) -> pd.DataFrame:
         where = f"Row {int(found[1]) - 1} below the header" if found else "The table"
         raise CohortError(f"{where} cannot be taken apart: give every row as many cells as the header.") from error
     raw.columns = [str(name).strip() for name in raw.columns]
-    if raw.columns.has_duplicates:
-        raise CohortError("The header names a column twice: keep each once.")
     missing = [name for name in REQUIRED if name not in raw.columns]
     if missing:
         raise CohortError(f"The header lacks {', '.join(missing)}: name the columns {', '.join(REQUIRED)}.")

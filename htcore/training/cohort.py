@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 
 from htcore.errors import CohortError, UsageError
 from htcore.evaluation.validation import NUMBERS, SHARES, TEXTS
+from htcore.tables import check_shape
 
 REQUIRED = ("patient_id", "scan_id", "path", "ht")
 COVARIATES = (
@@ -180,14 +182,14 @@ def split_patients(
 
 def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
+        check_shape(text)
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)
     except FileNotFoundError as error:
         raise CohortError("There is no cohort table at the given place: give the path of a cohort.csv.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
         raise CohortError("The table could not be read: a comma-separated UTF-8 text file is expected.") from error
     table.columns = [str(name).strip() for name in table.columns]
-    if table.columns.has_duplicates:
-        raise CohortError("The table names a column twice: keep each once.")
     missing = [column for column in required if column not in table.columns]
     if missing:
         raise CohortError(

@@ -96,6 +96,12 @@ def test_optional_numbers_may_be_empty_but_not_words() -> None:
         read_predictions(csv("A,1,0,0.2,old\n", header))
 
 
+def test_trailing_separators_do_no_harm() -> None:
+    table = read_predictions(csv(ROWS.replace("\n", ",,\n"), header="patient_id,scan_id,ht,probability,,"))
+    assert table["probability"].tolist() == [0.2, 0.7, 0.6]
+    assert read_predictions(csv("A,1,0,0.2,\nB,1,1,0.7,\n"))["ht"].tolist() == [0.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -104,9 +110,11 @@ def test_optional_numbers_may_be_empty_but_not_words() -> None:
         (b"\xef\xbb\xbf", "empty"),
         (b"\xef\xbb\xbf\r\n", "empty"),
         (b"patient_id,scan_id,ht,probability,ht \nA,1,0,0.2,1\n", "names a column twice"),
+        (b"patient_id,scan_id,ht,probability,probability\nA,1,0,0.2,0.9\n", "names a column twice"),
         (csv(""), "no rows"),
         (b"patient_id,ht\nA,1\n", "lacks scan_id, probability"),
         (csv("A,1,0,0.2\nB,1,0,0.2,9,9\n"), "Row 2 below the header cannot be taken apart"),
+        (csv("A,1,0,0,2\nB,1,1,0,7\n"), "Row 1 below the header cannot be taken apart"),
         (csv() + "Dü,1,0,0.3\n".encode("latin-1"), "Line 5 of the file is not UTF-8"),
         (b"PK\x03\x04\0\0\0\0", "no text"),
         (b'patient_id,scan_id,ht,probability\n"A,1,0,0.2\n', "cannot be taken apart"),

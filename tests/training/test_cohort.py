@@ -66,6 +66,8 @@ def test_an_empty_cell_does_not_hide_the_truth(tmp_path: Path) -> None:
         (["a,1,s1,0,63", "b,2,s2,1,unknown"], HEADER + ",age", "row 3: age must be a number"),
         (["a,1,s1,0,inf"], HEADER + ",thickness_mm", "row 2: thickness_mm must be a number"),
         (["a,1,s1,0,x"], HEADER + ",ht ", "names a column twice"),
+        (["a,1,s1,0,1"], HEADER + ",ht", "names a column twice"),
+        (["x,a,1,s1,0", "x,b,2,s2,1"], HEADER, "Row 1 below the header cannot be taken apart"),
         (["a,1,s1,0,gone.nii"], HEADER + ",mask_path", "row 2: mask_path"),
         ([f"a{n},{n},s1,x" for n in range(8)], HEADER, "row 2, 3, 4, 5, 6 and 3 more"),
     ],
