@@ -103,7 +103,8 @@ def keep_learning(path: Path, name: str, table: pd.DataFrame) -> Bundle:
     BundleError
         If the bundle is damaged or cannot be written.
     """
-    bundle = add_measurement(path, name, table.round(4).to_csv(index=False).encode())
+    rounded = table.round({column: 6 for column in _COMPARED if column != "p"})
+    bundle = add_measurement(path, name, rounded.to_csv(index=False).encode())
     return refresh(bundle)
 
 
@@ -302,7 +303,9 @@ def _compared_lines(rows: list[dict[str, Any]], first: str, heading: str) -> lis
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        compared = "reference | " if row["difference"] is None else f"{row['difference']:+.3f} | {row['p']:.2g}"
+        compared = "reference | "
+        if row["difference"] is not None:
+            compared = f"{row['difference']:+.3f} | {'<0.0001' if row['p'] < 1e-4 else format(row['p'], '.2g')}"
         epochs = f", {row['epochs']:.0f} epochs" if row.get("epochs") is not None else ""
         lines.append(
             f"| {row[first]}{epochs} | {_text(row['auc'])} | {_text(row['low'])}–{_text(row['high'])} | "

@@ -60,9 +60,15 @@ def test_what_networks_trained_for_comparison_show_stands_in_the_card(tmp_path: 
     small = write_small_bundle(tmp_path / "m")
     assert card_of(small)["learning"] == {"data_efficiency": [], "ablations": []}
     columns = ["patients", "auc", "low", "high", "share_of_best", "difference", "p", "epochs"]
-    rows = [[100, 0.61, 0.55, 0.67, 0.7, -0.05, 0.012, 20], [474, 0.66, 0.6, 0.72, 0.76, None, None, 20]]
+    rows = [
+        [50, 0.51, 0.45, 0.57, 0.6, -0.15, 2e-8, 20],
+        [100, 0.61, 0.55, 0.67, 0.7, -0.05, 0.012, 20],
+        [474, 0.66, 0.6, 0.72, 0.76, None, None, 20],
+    ]
     kept = keep_learning(small.path, "data_efficiency.csv", pd.DataFrame(rows, columns=columns))
     assert kept.card == load_bundle(small.path).card == render(card_of(kept)) and kept.card_values == card_of(kept)
+    assert "| 50, 20 epochs | 0.510 | 0.450–0.570 | 0.600 | -0.150 | <0.0001 |" in kept.card
+    assert b"2e-08" in (kept.measurement("data_efficiency.csv") or b"")
     assert "| 100, 20 epochs | 0.610 | 0.550–0.670 | 0.700 | -0.050 | 0.012 |" in kept.card
     assert "| 474, 20 epochs | 0.660 | 0.600–0.720 | 0.760 | reference |  |" in kept.card
     assert "What its parts are worth" not in kept.card
