@@ -111,10 +111,15 @@ def is_elsewhere(instance: Instance) -> bool:
 
 
 def contrast_of(instance: Instance) -> str | None:
-    """The contrast agent by (0018,0010), or a series description that says so; ``None`` for a plain scan."""
+    """The contrast agent by (0018,0010), or where else the file names one; ``None`` for a plain scan.
+
+    Enhanced CT lists its agents in (0018,0012) Contrast/Bolus Agent Sequence (PS3.3 C.7.6.4b), classic CT may.
+    """
     agent = instance.text("ContrastBolusAgent").strip()
     if agent and not _NO_AGENT.fullmatch(agent):
         return agent
+    if instance.text("ContrastBolusAgentSequence"):
+        return "by the contrast sequence"
     description = instance.text("SeriesDescription").upper().replace("_", " ").strip()
     if _CONTRAST.search(description) and (_BOTH.search(description) or not _PLAIN.search(description)):
         return "by the series description"

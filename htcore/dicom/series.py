@@ -34,6 +34,7 @@ _PARTING = (
     "ConvolutionKernel",
     "SliceThickness",
     "ContrastBolusAgent",
+    "ContrastBolusAgentSequence",
     "ImageType",
     "AcquisitionTime",
 )

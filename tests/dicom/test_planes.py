@@ -72,6 +72,13 @@ def test_enhanced_has_the_digest_of_the_classic_study(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+def test_enhanced_names_its_contrast_agent_in_a_sequence(tmp_path: Path) -> None:
+    dataset = _enhanced(STUDY, list(range(11)))
+    dataset.ContrastBolusAgentSequence = [_item(ContrastBolusAgentNumber=1)]
+    dataset.save_as(tmp_path / "one", enforce_file_format=True)
+    assert read_study(tmp_path)[1].contrast_agent == "by the contrast sequence"
+
+
 @pytest.mark.parametrize("missing", ["PlanePositionSequence", "PixelValueTransformationSequence"])
 def test_frames_without_place_or_rescale_are_refused(tmp_path: Path, missing: str) -> None:
     dataset = _enhanced(STUDY, list(range(11)))

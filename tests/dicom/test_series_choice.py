@@ -107,6 +107,13 @@ def test_descriptions(description: str, why: str) -> None:
     _wins_against(FINER, tags(SeriesDescription=description), why)
 
 
+def test_a_contrast_sequence_counts_against_a_series_and_an_empty_one_does_not() -> None:
+    _wins_against(FINER, tags(ContrastBolusAgentSequence=[Dataset()]), "with contrast agent")
+    volume, receipt = read([*_head(), *files_of(FINER, tags(ContrastBolusAgentSequence=[]))])
+    assert volume.shape[0] == 23
+    assert receipt.contrast_agent is None
+
+
 @pytest.mark.parametrize("part", ["CHEST", "NECK", "CSPINE", "ABDOMEN", "CERVICAL SPINE", "PELVIS"])
 def test_body_parts(part: str) -> None:
     _wins_against(FINER, tags(BodyPartExamined=part), "another part of the body")
@@ -187,10 +194,11 @@ def test_thin_and_thick_reconstructions_of_one_series() -> None:
         ({"ConvolutionKernel": "STANDARD"}, {"ConvolutionKernel": "BONE"}),
         ({"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}),
         ({}, {"ContrastBolusAgent": "IOHEXOL"}),
+        ({}, {"ContrastBolusAgentSequence": [Dataset()]}),
         ({}, {"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}),
         ({"AcquisitionTime": "101500"}, {"AcquisitionTime": "111500"}),
     ],
-    ids=["kernels", "acquisitions", "contrast", "derived", "times"],
+    ids=["kernels", "acquisitions", "contrast", "contrast_sequence", "derived", "times"],
 )
 @pytest.mark.parametrize("swapped", [False, True])
 def test_two_scans_of_one_place_in_one_series(
