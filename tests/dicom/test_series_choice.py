@@ -251,6 +251,27 @@ def test_two_head_scans_of_two_examinations_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        {"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]},
+        {"ContrastBolusAgent": "IOHEXOL"},
+        {"ImageType": ["DERIVED", "SECONDARY", "MPR"], "ConvolutionKernel": "BONE"},
+    ],
+)
+def test_two_examinations_that_fail_the_same_rules_are_refused(values: dict[str, object]) -> None:
+    """Also a follow-up that was taken at an earlier hour of the next day."""
+    first = files_of(HEAD, tags(StudyDate="20260101", AcquisitionTime="200000", **values))
+    second = files_of(RIVAL, _second(AcquisitionTime="080000", **values))
+    assert code_of([*first, *second]) == code_of([*second, *first]) == "several_studies"
+
+
+def test_the_kernel_tells_no_two_examinations_apart() -> None:
+    derived = {"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}
+    bone = files_of(RIVAL, _second(ConvolutionKernel="BONE", **derived))
+    assert code_of([*files_of(HEAD, tags(**derived)), *bone]) == "several_studies"
+
+
+@pytest.mark.parametrize(
     ("values", "why"),
     [
         ({"ContrastBolusAgent": "IOHEXOL"}, "with contrast agent"),
@@ -284,6 +305,13 @@ def test_the_order_of_files_never_decides() -> None:
         assert left_out(receipt) == {"equal to the chosen series and later": 24}
 
 
+def test_the_date_counts_before_the_hour() -> None:
+    evening = files_of(HEAD, tags(StudyDate="20260101", AcquisitionTime="200000"))
+    morning = files_of(other(RIVAL, noise_hu=9.0), tags(StudyDate="20260102", AcquisitionTime="080000"))
+    for order in ([*evening, *morning], [*morning, *evening]):
+        np.testing.assert_array_equal(read(order)[0].hu, HEAD.hu())
+
+
 def test_the_order_of_files_never_decides_between_parts_of_one_series_either() -> None:
     """Two scans of one place, told apart by a value of Image Type that says nothing: one of them, always the same."""
     first = files_of(other(HEAD, noise_hu=1.0), tags(ImageType=["ORIGINAL", "PRIMARY", "AXIAL", "ADD"]))
@@ -293,6 +321,27 @@ def test_the_order_of_files_never_decides_between_parts_of_one_series_either() -
 
 
 # What the receipt owes
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({}, "axial, plain, original and of the widest coverage: those come first"),
+        ({"ImageType": ["DERIVED", "PRIMARY"]}, "axial, plain and of the widest coverage: those come first"),
+        ({"SeriesDescription": "CTA Head"}, "axial, original and of the widest coverage: those come first"),
+        (
+            {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]},
+            "plain, original and of the widest coverage: those come first",
+        ),
+        (
+            {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1], "ImageType": ["DERIVED"], "ContrastBolusAgent": "IOHEXOL"},
+            "of the widest coverage: those come first",
+        ),
+    ],
+)
+def test_the_chosen_series_is_praised_for_what_holds(values: dict[str, object], why: str) -> None:
+    _, receipt = read(files_of(HEAD, tags(**values))[:1])
+    assert [record.reason for record in receipt.series] == [why]
 
 
 def test_every_file_is_accounted_for() -> None:
