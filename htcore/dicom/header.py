@@ -25,7 +25,7 @@ KEYWORDS = (
     "ConvolutionKernel", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows",
     "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept",
-    "RescaleSlope", "RescaleType",
+    "RescaleSlope", "RescaleType", "ContrastBolusAgentSequence",
 )  # fmt: skip
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 TAGS = {keyword: tag_for_keyword(keyword) or 0 for keyword in KEYWORDS}
@@ -39,6 +39,7 @@ _SHORT = frozenset(
 )  # fmt: skip
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_ITEM_BYTES = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _UNDEFINED = 0xFFFFFFFF
 _MAX_NESTING = 32
 # Larger numbers (and those that are none) would overflow on the way to millimetres and HU.
@@ -62,6 +63,8 @@ class Header:
 
     def text(self, keyword: str) -> str:
         """The value as one string (several joined by a backslash, as in the file); empty where absent.
+
+        Of a sequence only whether it holds an item: ``"item"``, or empty.
 
         Raises
         ------
@@ -90,6 +93,8 @@ class Header:
 
     def _convert(self, keyword: str) -> str:
         vr, value = self.elements.get(TAGS[keyword], ("", b""))
+        if vr == "SQ":
+            return "item" if value.startswith(_ITEM_BYTES) else ""
         binary = _BINARY.get(vr)
         if binary is None:
             return value.decode("latin-1").strip(" \0\t\r\n")
@@ -124,6 +129,8 @@ def header_of(dataset: Dataset, little_endian: bool) -> Header:
             # Without an explicit VR, or as UN, the dictionary tells what the bytes are.
             known = raw.VR if raw.VR not in (None, "UN") else _VR[tag]
             elements[tag] = (str(known), bytes(raw.value))
+        elif isinstance(raw, DataElement) and raw.VR == "SQ":
+            elements[tag] = ("SQ", _ITEM_BYTES[0] if raw.value else b"")
         elif isinstance(raw, DataElement) and raw.value is not None:
             # pydicom converts some elements on the way, to know the kind of others.
             parts = raw.value if raw.VM > 1 else [raw.value]
@@ -153,6 +160,8 @@ def walk(content: bytes, at: int, implicit: bool, little_endian: bool) -> tuple[
             raise NotUnderstoodError
         if length == _UNDEFINED:
             at = _after_sequence(content, start, implicit or vr == b"UN", heads, 0)
+            if _VR.get(tag) == "SQ":
+                elements[tag] = ("SQ", content[start:at])
             continue
         at = start + length
         if at > end:

@@ -29,6 +29,10 @@ _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _PIXEL_DATA_BIG = b"\x7f\xe0\x00\x10"
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
+# Year, month, day; with points before the present standard (PS3.5, 6.2).
+_DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
+# Beyond this a date of birth is a stand-in of a de-identifier.
+_OLDEST_YEARS = 120
 
 
 class NotDicom(Exception):
@@ -111,9 +115,19 @@ class Instance:
 
     @property
     def age_years(self) -> float | None:
-        """(0010,1010) Patient's Age in years: "034Y", "006M", "003W", "012D"; ``None`` where absent or unreadable."""
+        """(0010,1010) Patient's Age in years: "034Y", "006M", "003W", "012D".
+
+        Where it is absent or unreadable, the whole years from birth to study; ``None`` where these are not known
+        either.
+        """
         match = re.fullmatch(r"(\d{1,3})([DWMY])", self.text("PatientAge").strip().upper())
-        return int(match[1]) / _PER_YEAR[match[2]] if match else None
+        if match:
+            return int(match[1]) / _PER_YEAR[match[2]]
+        birth, study = (_DATE.fullmatch(self.text(keyword)) for keyword in ("PatientBirthDate", "StudyDate"))
+        if birth is None or study is None:
+            return None
+        years = int(study[1]) - int(birth[1]) - (study.groups()[1:] < birth.groups()[1:])
+        return float(years) if 0 <= years <= _OLDEST_YEARS else None
 
 
 def missing(keyword: str) -> ReadError:

@@ -45,8 +45,14 @@ _CONTRAST = re.compile(
     r"|\bPOST[- ]?(C|IV|INJ\w*|KM)\b|\bPOST$|\bMIT KM\b|INJECT"
 )
 _PLAIN = re.compile(
-    r"WITHOUT|W/?O\b|NON[- ]?CON|NO CONTRAST|PLAIN|NATIV|UNENHANCED|\bNCCT\b|\bNECT\b|\bOHNE\b|\bSANS\b|\bSIN\b"
+    r"WITHOUT|W/?O\b|NON[- ]?CON|\bNON?[- ](I\.?V\.? )?CONTRAST|PLAIN|NATIV|UNENHANCED|\bNCCT\b|\bNECT\b|\bOHNE\b"
+    r"|\bSANS\b|\bSIN\b|\bSEM\b|\bS/ ?CONTR|\bSENZA\b|\bZONDER\b|\bPRE[- ]?(CONTRAST|INJ|KM)|\bAVANT\b"
 )
+# "W/O AND WITH CONTRAST", "SANS ET AVEC INJECTION", "W/WO CONTRAST": the plain half does not make the rest plain.
+_WITHOUT = r"(WITHOUT|W/?O|PRE|NATIV|OHNE|SANS|AVANT|SIN|SEM|SENZA|ZONDER)"
+_WITH = r"(WITH|W/?|POST|MIT|AVEC|APR\S*S|(?<!NON[- ])CON|COM|MET)"
+_AND = r"(-| CONTRAST\w*| KM| INJ\w*)?( (AND|UND|ET|Y|E|EN) | ?[&+/] ?)"
+_BOTH = re.compile(rf"\b({_WITHOUT}{_AND}{_WITH}|{_WITH}{_AND}{_WITHOUT}|W/? W/?O|W/?O W/?)(?!\w)")
 _NO_AGENT = re.compile(r"(?i)no(ne|\b.*)?|n|n/?a|nil|-+|0|without.*|ohne.*|nativ.*|plain|keine?s?")
 _HEAD = re.compile(r"HEAD|BRAIN|CEREBR|SKULL|CRAN|NEURO|STROKE|\bCCT\b|SCH[AÄ]DEL|KOPF|ENCEPHAL")
 # Body Part Examined (PS3.16 Annex L) and the words of descriptions; face and ear lie in the head but hold little brain.
@@ -105,11 +111,16 @@ def is_elsewhere(instance: Instance) -> bool:
 
 
 def contrast_of(instance: Instance) -> str | None:
-    """The contrast agent by (0018,0010), or a series description that says so; ``None`` for a plain scan."""
+    """The contrast agent by (0018,0010), or where else the file names one; ``None`` for a plain scan.
+
+    Enhanced CT lists its agents in (0018,0012) Contrast/Bolus Agent Sequence (PS3.3 C.7.6.4b), classic CT may.
+    """
     agent = instance.text("ContrastBolusAgent").strip()
     if agent and not _NO_AGENT.fullmatch(agent):
         return agent
+    if instance.text("ContrastBolusAgentSequence"):
+        return "by the contrast sequence"
     description = instance.text("SeriesDescription").upper().replace("_", " ").strip()
-    if _CONTRAST.search(description) and not _PLAIN.search(description):
+    if _CONTRAST.search(description) and (_BOTH.search(description) or not _PLAIN.search(description)):
         return "by the series description"
     return None

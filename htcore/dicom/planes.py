@@ -25,7 +25,7 @@ class Plane:
     position : float64, shape (3,)
         LPS mm of the centre of the first pixel, (0020,0032).
     column_axis, row_axis : float64, shape (3,)
-        Unit vectors along which the column index and the row index grow, (0020,0037).
+        Perpendicular unit vectors along which the column index and the row index grow, (0020,0037).
     normal : float64, shape (3,)
         Unit normal, towards the head (for a plane that stands upright: towards the larger coordinate).
     spacing_mm : (between rows, between columns), (0028,0030).
@@ -115,11 +115,13 @@ def _plane(instance: Instance, frame: int, tags: _Tags) -> Plane:
 
 @lru_cache(maxsize=64)
 def _axes(cosines: tuple[float, ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Unit column axis, row axis and normal of (0020,0037); the slices of a series share them."""
+    """Unit column axis, row axis and normal of (0020,0037), perpendicular; the slices of a series share them."""
     axes = np.array(cosines).reshape(2, 3)
     if np.abs(axes @ axes.T - np.eye(2)).max() > _ORTHONORMAL_TOLERANCE:
         message = "(0020,0037) Image Orientation (Patient) holds no two perpendicular directions: export again."
         raise ReadError(message, code="bad_tag")
+    # What rounding left of the row axis along the column axis goes: a volume's axes are perpendicular.
+    axes[1] -= (axes[1] @ axes[0]) / (axes[0] @ axes[0]) * axes[0]
     column_axis, row_axis = axes / np.linalg.norm(axes, axis=1, keepdims=True)
     normal = np.cross(column_axis, row_axis)
     leading = 2 if abs(normal[2]) > 1e-3 else int(np.argmax(np.abs(normal)))

@@ -34,6 +34,7 @@ _PARTING = (
     "ConvolutionKernel",
     "SliceThickness",
     "ContrastBolusAgent",
+    "ContrastBolusAgentSequence",
     "ImageType",
     "AcquisitionTime",
 )
@@ -173,8 +174,13 @@ _RULES: tuple[tuple[Callable[[Series], bool], str], ...] = (
     (lambda s: not is_derived(s.head), "derived, not original"),
     (lambda s: not is_sharp(s.head.text("ConvolutionKernel")), "sharp kernel"),
 )
-# These make a series a candidate for the score; the kernel is a matter of taste beside them.
-_CANDIDATE = _RULES[:-1]
+# What the receipt says of the chosen series where it passes.
+_PRAISE = {"not axial": "axial", "with contrast agent": "plain", "derived, not original": "original"}
+
+
+def _passed(series: Series) -> tuple[bool, ...]:
+    """Which of ``_RULES`` the series passes; the kernel comes last."""
+    return tuple(rule(series) for rule, _ in _RULES)
 
 
 def choose(series: list[Series]) -> Series:
@@ -188,17 +194,18 @@ def choose(series: list[Series]) -> Series:
         Code ``not_ct`` where there are images but none of CT, ``no_slices`` where CT is there without a series of
         slices.
     ReadError
-        Code ``several_studies`` where two examinations or more hold a plain head CT: which of them is meant nobody
-        but the sender knows. Where the only CT series lack an element that is needed, its error; code ``no_dicom``
-        where there is no image at all.
+        Code ``several_studies`` where another examination holds a series that passes the same rules as the best one,
+        but for the kernel, a matter of taste: which of them is meant nobody but the sender knows. Where the only CT
+        series lack an element that is needed, its error; code ``no_dicom`` where there is no image at all.
     """
     usable = [entry for entry in series if entry.excluded is None]
-    candidates = [entry for entry in usable if all(rule(entry) for rule, _ in _CANDIDATE)]
-    if len({entry.head.text("StudyInstanceUID") for entry in candidates}) > 1:
-        message = "There are plain head CTs of two examinations or more: give the one that is to be scored."
-        raise ReadError(message, code="several_studies")
     if usable:
-        return min(usable, key=_rank)
+        best = min(usable, key=_rank)
+        equals = [entry for entry in usable if _passed(entry)[:-1] == _passed(best)[:-1]]
+        if len({entry.head.text("StudyInstanceUID") for entry in equals}) > 1:
+            message = "Two examinations or more hold a CT series that fits: give the one that is to be scored."
+            raise ReadError(message, code="several_studies")
+        return best
     broken = [entry.error for entry in series if entry.error is not None]
     if broken:
         raise broken[0]
@@ -211,13 +218,13 @@ def choose(series: list[Series]) -> Series:
     raise RefusedError("The study is not CT: a plain head CT is needed.", code="not_ct")
 
 
-def _rank(series: Series) -> tuple[tuple[bool, ...], int, int, str, str, str, bytes]:
+def _rank(series: Series) -> tuple[tuple[bool, ...], int, int, tuple[str, str], str, str, bytes]:
     """Smaller is better. Coverage counts in whole centimetres, so that half a slice does not outweigh the spacing."""
     return (
-        tuple(not rule(series) for rule, _ in _RULES),
+        tuple(not passed for passed in _passed(series)),
         -round(series.coverage_mm / 10),
         -len(series.planes),
-        min(instance.text("AcquisitionTime") for instance in series.instances),
+        min((instance.text("StudyDate"), instance.text("AcquisitionTime")) for instance in series.instances),
         min(instance.text("AcquisitionNumber").rjust(12) for instance in series.instances),
         series.head.text("SeriesInstanceUID"),
         _digest(series.ordered[0]),
@@ -243,7 +250,8 @@ def reason(entry: Series, chosen: Series) -> str:
     if entry.excluded is not None:
         return entry.excluded
     if entry is chosen:
-        return "axial, plain, original and of the widest coverage: those come first"
+        praise = [_PRAISE[words] for rule, words in _RULES if words in _PRAISE and rule(entry)]
+        return " and ".join(filter(None, (", ".join(praise), "of the widest coverage: those come first")))
     for rule, words in _RULES:
         if rule(chosen) != rule(entry):
             return words

@@ -6,11 +6,13 @@ import struct
 import pytest
 from pydicom import Dataset, Sequence, dcmread
 from pydicom.dataset import FileDataset
+from pydicom.uid import UID
 
 from htcore.dicom import instance as instance_module
 from htcore.dicom.header import KEYWORDS, NotUnderstoodError, header_of, walk
 from htcore.dicom.instance import parse
 from tests.studies import REAL_STUDY, HeadStudy, other
+from tests.transcode import NATIVE, transcode
 
 SMALL = HeadStudy(slabs=((1, 20.0),), shape=(40, 36), pixel_mm=(5.5, 6.0), thickness_mm=5.0)
 
@@ -73,6 +75,32 @@ def test_numbers_of_binary_and_text_elements() -> None:
     assert header.numbers("PixelSpacing") == (5.5, 6.0)
     assert header.numbers("RescaleSlope") == (1.0,)
     assert header.numbers("ContrastBolusAgent") == ()
+
+
+def _with_agent(items: int, undefined: bool, syntax: UID) -> bytes:
+    dataset = SMALL.datasets()[0]
+    dataset.ContrastBolusAgentSequence = Sequence([Dataset() for _ in range(items)])
+    for item in dataset.ContrastBolusAgentSequence:
+        item.CodeMeaning = "Iohexol"
+        item.is_undefined_length_sequence_item = undefined
+    dataset["ContrastBolusAgentSequence"].is_undefined_length = undefined
+    return transcode(dataset, syntax)
+
+
+@pytest.mark.parametrize("syntax", ["implicit", "explicit", "big_endian"])
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("items", [0, 1, 2])
+def test_of_a_sequence_is_known_whether_it_has_an_item(
+    items: int, undefined: bool, syntax: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = _with_agent(items, undefined, NATIVE[syntax])
+    expected = "item" if items else ""
+    dataset = dcmread(io.BytesIO(content))
+    assert header_of(dataset, syntax != "big_endian").text("ContrastBolusAgentSequence") == expected
+    monkeypatch.setattr(instance_module, "_read_by_pydicom", lambda _: pytest.fail("left to pydicom"))
+    found = parse(content)
+    assert found.text("ContrastBolusAgentSequence") == expected
+    assert found.number("KVP") == 120.0
 
 
 def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:

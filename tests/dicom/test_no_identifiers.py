@@ -124,6 +124,7 @@ BAD: dict[str, Build] = {
 }
 GOOD: dict[str, Build] = {
     "good": lambda: _folder(_marked()),
+    "age_by_birth": lambda: _folder(_marked(tags(PatientAge=None, StudyDate="20200101"))),
     "name_for_a_modality_beside": lambda: _folder([*_marked(), _marked(tags(Modality="ZEBULON"))[0]]),
 }
 

@@ -11,8 +11,10 @@ from pydicom.uid import EnhancedCTImageStorage, RLELossless
 from htcore.dicom import read_study
 from htcore.errors import ReadError
 from tests.studies import HeadStudy, other
+from tests.uploads import code_of, files_of, read, tags
 
 STUDY = HeadStudy(slabs=((6, 8.0), (5, 15.0)), slab_gap_mm=2.0, shape=(40, 36), pixel_mm=(5.5, 6.0), tilt_deg=15.0)
+PLAIN = other(STUDY, tilt_deg=0.0)
 
 
 def _item(**values: object) -> Dataset:
@@ -70,6 +72,13 @@ def test_enhanced_has_the_digest_of_the_classic_study(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+def test_enhanced_names_its_contrast_agent_in_a_sequence(tmp_path: Path) -> None:
+    dataset = _enhanced(STUDY, list(range(11)))
+    dataset.ContrastBolusAgentSequence = [_item(ContrastBolusAgentNumber=1)]
+    dataset.save_as(tmp_path / "one", enforce_file_format=True)
+    assert read_study(tmp_path)[1].contrast_agent == "by the contrast sequence"
+
+
 @pytest.mark.parametrize("missing", ["PlanePositionSequence", "PixelValueTransformationSequence"])
 def test_frames_without_place_or_rescale_are_refused(tmp_path: Path, missing: str) -> None:
     dataset = _enhanced(STUDY, list(range(11)))
@@ -86,3 +95,23 @@ def test_frames_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
     dataset.save_as(tmp_path / "one", enforce_file_format=True)
     with pytest.raises(ReadError):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "cosines",
+    [[1, 0, 0, 0.004, 0.99999, 0], [1, 0.002, 0, 0, 0.95, -0.31], [0.99, 0.13, 0.05, -0.13, 0.99, 0.01]],
+)
+def test_axes_of_rounded_cosines_are_made_perpendicular(cosines: list[float]) -> None:
+    axes = read(files_of(PLAIN, tags(ImageOrientationPatient=cosines)))[0].affines[:, :3, :3] / [6.0, 5.5, 1.0]
+    np.testing.assert_allclose(axes.transpose(0, 2, 1) @ axes, np.broadcast_to(np.eye(3), axes.shape), atol=1e-12)
+    np.testing.assert_allclose(axes[0, :, :2].T.ravel(), cosines, atol=0.01)
+
+
+def test_axes_that_are_perpendicular_stay_as_they_are() -> None:
+    cosines = [0.6, 0.8, 0.0, -0.8, 0.6, 0.0]
+    axes = read(files_of(PLAIN, tags(ImageOrientationPatient=cosines)))[0].affines[0, :3, :2] / [6.0, 5.5]
+    np.testing.assert_allclose(axes.T.ravel(), cosines, rtol=0, atol=1e-15)
+
+
+def test_axes_far_from_perpendicular_are_refused() -> None:
+    assert code_of(files_of(PLAIN, tags(ImageOrientationPatient=[1, 0, 0, 0.02, 1, 0]))) == "bad_tag"

@@ -11,7 +11,10 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import MRImageStorage, generate_uid
 
 from htcore.dicom import read_study
+from htcore.dicom.header import TAGS, Header
+from htcore.dicom.instance import Instance
 from htcore.errors import HtcoreError, ReadError, RefusedError
+from htcore.quality import check
 from htcore.settings import Settings
 from htcore.types import Volume
 from tests.studies import BALL_HU, BALL_MM, REAL_STUDY, HeadStudy, head_hu, other
@@ -145,6 +148,39 @@ def test_receipt_of_a_plain_study(tmp_path: Path) -> None:
     assert not receipt.simulated
     assert receipt.contrast_agent is None
     assert "P1" not in repr(receipt)
+
+
+@pytest.mark.parametrize(
+    ("age", "born", "scanned", "years"),
+    [
+        ("070Y", "20200101", "20260101", 70.0),
+        ("006M", "19500101", "20260101", 0.5),
+        ("", "20080304", "20260303", 17.0),
+        ("", "20080304", "20260304", 18.0),
+        ("unknown", "20260102", "20260304", 0.0),
+        ("", "1950.12.31", "20260101", 75.0),
+        ("", "19500229", "20260228", 75.0),
+        ("", "19000101", "20260101", None),
+        ("", "20260102", "20260101", None),
+        ("", "195001", "20260101", None),
+        ("", "", "20260101", None),
+        ("", "19500101", "", None),
+    ],
+)
+def test_age_is_the_tag_or_else_the_whole_years_since_birth(
+    age: str, born: str, scanned: str, years: float | None
+) -> None:
+    values = {"PatientAge": age, "PatientBirthDate": born, "StudyDate": scanned}
+    header = Header({TAGS[keyword]: ("LO", value.encode()) for keyword, value in values.items()})
+    assert Instance(b"", header, None, None, None, 0).age_years == years
+
+
+def test_the_date_of_birth_tells_a_child_and_goes_nowhere(tmp_path: Path) -> None:
+    SMALL.write(tmp_path, _set(PatientAge=None, PatientBirthDate="20080711", StudyDate="20260401"))
+    volume, receipt = read_study(tmp_path)
+    assert receipt.age_years == 17.0
+    assert "child" in {finding.code for finding in check(volume, receipt).findings}
+    assert "20080711" not in repr(receipt)
 
 
 @pytest.mark.parametrize("mark", [("ManufacturerModelName", "SIMULATED scanner"), ("ImageType", ["SIMULATED", "X"])])

@@ -88,6 +88,14 @@ def test_image_types(image_type: list[str], why: str) -> None:
         ("CCT mit KM", "with contrast agent"),
         ("BRAIN POST CONTRAST", "with contrast agent"),
         ("Head Venous 1.0", "with contrast agent"),
+        ("HEAD w/o and with contrast", "with contrast agent"),
+        ("HEAD W/WO CONTRAST", "with contrast agent"),
+        ("HEAD W WO CONTRAST", "with contrast agent"),
+        ("BRAIN PRE- AND POST-CONTRAST", "with contrast agent"),
+        ("CRANE SANS ET AVEC INJECTION", "with contrast agent"),
+        ("CEREBRO CON Y SIN CONTRASTE", "with contrast agent"),
+        ("CRANIO SENZA E CON CONTRASTO", "with contrast agent"),
+        ("CCT ohne und mit KM", "with contrast agent"),
         ("C-SPINE 2.0 SOFT", "another part of the body"),
         ("HWS nativ", "another part of the body"),
         ("Thorax 5.0 Br40", "another part of the body"),
@@ -97,6 +105,13 @@ def test_image_types(image_type: list[str], why: str) -> None:
 )
 def test_descriptions(description: str, why: str) -> None:
     _wins_against(FINER, tags(SeriesDescription=description), why)
+
+
+def test_a_contrast_sequence_counts_against_a_series_and_an_empty_one_does_not() -> None:
+    _wins_against(FINER, tags(ContrastBolusAgentSequence=[Dataset()]), "with contrast agent")
+    volume, receipt = read([*_head(), *files_of(FINER, tags(ContrastBolusAgentSequence=[]))])
+    assert volume.shape[0] == 23
+    assert receipt.contrast_agent is None
 
 
 @pytest.mark.parametrize("part", ["CHEST", "NECK", "CSPINE", "ABDOMEN", "CERVICAL SPINE", "PELVIS"])
@@ -116,6 +131,16 @@ def test_body_parts(part: str) -> None:
         {"SeriesDescription": "Head POST FOSSA"},
         {"SeriesDescription": "CCT post Thrombektomie nativ"},
         {"SeriesDescription": "BRAIN WITHOUT CONTRAST"},
+        {"SeriesDescription": "HEAD PRE CONTRAST 5MM"},
+        {"SeriesDescription": "PRE-CONTRAST"},
+        {"SeriesDescription": "HEAD NO IV CONTRAST"},
+        {"SeriesDescription": "NON-CON W/O CONTRAST"},
+        {"SeriesDescription": "HEAD/NECK W/O CONTRAST + MPR"},
+        {"SeriesDescription": "CRANIO SEM CONTRASTE"},
+        {"SeriesDescription": "CEREBRO S/ CONTRASTE"},
+        {"SeriesDescription": "CRANIO SENZA CONTRASTO"},
+        {"SeriesDescription": "HERSENEN ZONDER CONTRAST"},
+        {"SeriesDescription": "CRANE AVANT INJECTION"},
         {"ContrastBolusAgent": "NONE"},
         {"ContrastBolusAgent": "No contrast"},
         {"ContrastBolusAgent": "without"},
@@ -169,10 +194,11 @@ def test_thin_and_thick_reconstructions_of_one_series() -> None:
         ({"ConvolutionKernel": "STANDARD"}, {"ConvolutionKernel": "BONE"}),
         ({"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}),
         ({}, {"ContrastBolusAgent": "IOHEXOL"}),
+        ({}, {"ContrastBolusAgentSequence": [Dataset()]}),
         ({}, {"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}),
         ({"AcquisitionTime": "101500"}, {"AcquisitionTime": "111500"}),
     ],
-    ids=["kernels", "acquisitions", "contrast", "derived", "times"],
+    ids=["kernels", "acquisitions", "contrast", "contrast_sequence", "derived", "times"],
 )
 @pytest.mark.parametrize("swapped", [False, True])
 def test_two_scans_of_one_place_in_one_series(
@@ -225,6 +251,27 @@ def test_two_head_scans_of_two_examinations_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        {"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]},
+        {"ContrastBolusAgent": "IOHEXOL"},
+        {"ImageType": ["DERIVED", "SECONDARY", "MPR"], "ConvolutionKernel": "BONE"},
+    ],
+)
+def test_two_examinations_that_fail_the_same_rules_are_refused(values: dict[str, object]) -> None:
+    """Also a follow-up that was taken at an earlier hour of the next day."""
+    first = files_of(HEAD, tags(StudyDate="20260101", AcquisitionTime="200000", **values))
+    second = files_of(RIVAL, _second(AcquisitionTime="080000", **values))
+    assert code_of([*first, *second]) == code_of([*second, *first]) == "several_studies"
+
+
+def test_the_kernel_tells_no_two_examinations_apart() -> None:
+    derived = {"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}
+    bone = files_of(RIVAL, _second(ConvolutionKernel="BONE", **derived))
+    assert code_of([*files_of(HEAD, tags(**derived)), *bone]) == "several_studies"
+
+
+@pytest.mark.parametrize(
     ("values", "why"),
     [
         ({"ContrastBolusAgent": "IOHEXOL"}, "with contrast agent"),
@@ -258,6 +305,13 @@ def test_the_order_of_files_never_decides() -> None:
         assert left_out(receipt) == {"equal to the chosen series and later": 24}
 
 
+def test_the_date_counts_before_the_hour() -> None:
+    evening = files_of(HEAD, tags(StudyDate="20260101", AcquisitionTime="200000"))
+    morning = files_of(other(RIVAL, noise_hu=9.0), tags(StudyDate="20260102", AcquisitionTime="080000"))
+    for order in ([*evening, *morning], [*morning, *evening]):
+        np.testing.assert_array_equal(read(order)[0].hu, HEAD.hu())
+
+
 def test_the_order_of_files_never_decides_between_parts_of_one_series_either() -> None:
     """Two scans of one place, told apart by a value of Image Type that says nothing: one of them, always the same."""
     first = files_of(other(HEAD, noise_hu=1.0), tags(ImageType=["ORIGINAL", "PRIMARY", "AXIAL", "ADD"]))
@@ -267,6 +321,27 @@ def test_the_order_of_files_never_decides_between_parts_of_one_series_either() -
 
 
 # What the receipt owes
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({}, "axial, plain, original and of the widest coverage: those come first"),
+        ({"ImageType": ["DERIVED", "PRIMARY"]}, "axial, plain and of the widest coverage: those come first"),
+        ({"SeriesDescription": "CTA Head"}, "axial, original and of the widest coverage: those come first"),
+        (
+            {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]},
+            "plain, original and of the widest coverage: those come first",
+        ),
+        (
+            {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1], "ImageType": ["DERIVED"], "ContrastBolusAgent": "IOHEXOL"},
+            "of the widest coverage: those come first",
+        ),
+    ],
+)
+def test_the_chosen_series_is_praised_for_what_holds(values: dict[str, object], why: str) -> None:
+    _, receipt = read(files_of(HEAD, tags(**values))[:1])
+    assert [record.reason for record in receipt.series] == [why]
 
 
 def test_every_file_is_accounted_for() -> None:
