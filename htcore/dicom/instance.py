@@ -118,13 +118,13 @@ class Instance:
         """(0010,1010) Patient's Age in years: "034Y", "006M", "003W", "012D".
 
         Where it is absent or unreadable, the whole years from birth to study; ``None`` where these are not known
-        either.
+        either, or are one and the same day, as de-identifiers write.
         """
         match = re.fullmatch(r"(\d{1,3})([DWMY])", self.text("PatientAge").strip().upper())
         if match:
             return int(match[1]) / _PER_YEAR[match[2]]
         birth, study = (_DATE.fullmatch(self.text(keyword)) for keyword in ("PatientBirthDate", "StudyDate"))
-        if birth is None or study is None:
+        if birth is None or study is None or birth.groups() == study.groups():
             return None
         years = int(study[1]) - int(birth[1]) - (study.groups()[1:] < birth.groups()[1:])
         return float(years) if 0 <= years <= _OLDEST_YEARS else None

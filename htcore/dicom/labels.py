@@ -41,11 +41,11 @@ _SHARP = re.compile(
     r"|^(D|E|L|EC|YC|YD|YE|YF)$"
 )
 _CONTRAST = re.compile(
-    r"CONTRAST|\bCTA\b|ANGIO|\+ ?(C|KM|IV)\b|\bC\+|PERFUSION|\bCTP\b|\bVPCT\b|BOLUS|ARTERIAL|VENOUS|MONITORING"
+    r"[CK]ONTRAST|\bCTA\b|ANGIO|\+ ?(C|KM|IV)\b|\bC\+|PERFUSION|\bCTP\b|\bVPCT\b|BOLUS|ARTERIAL|VENOUS|MONITORING"
     r"|\bPOST[- ]?(C|IV|INJ\w*|KM)\b|\bPOST$|\bMIT KM\b|INJECT"
 )
 _PLAIN = re.compile(
-    r"WITHOUT|W/?O\b|NON[- ]?CON|\bNON?[- ](I\.?V\.? )?CONTRAST|PLAIN|NATIV|UNENHANCED|\bNCCT\b|\bNECT\b|\bOHNE\b"
+    r"WITHOUT|\bW/?O\b|NON[- ]?CON|\bNON?[- ](I\.?V\.? )?CONTRAST|PLAIN|NATIV|UNENHANCED|\bNCCT\b|\bNECT\b|\bOHNE\b"
     r"|\bSANS\b|\bSIN\b|\bSEM\b|\bS/ ?CONTR|\bSENZA\b|\bZONDER\b|\bPRE[- ]?(CONTRAST|INJ|KM)|\bAVANT\b"
 )
 # "W/O AND WITH CONTRAST", "SANS ET AVEC INJECTION", "W/WO CONTRAST": the plain half does not make the rest plain.
