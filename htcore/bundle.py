@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from scipy.special import expit
 
 from htcore import transforms
@@ -147,7 +147,14 @@ class Bundle:
         self._lock = threading.Lock()
 
     def networks(self, device: torch.device) -> tuple[LesionGatedResNet, ...]:
-        """The networks on ``device``, made at the first call; the model's answer is the mean of theirs."""
+        """The networks on ``device``, made at the first call; the model's answer is the mean of theirs.
+
+        Raises
+        ------
+        BundleError
+            If the weights do not fit the configuration, or are no longer those that were verified
+            (``bundle_damaged``).
+        """
         with self._lock:
             if str(device) not in self._networks:
                 self._networks[str(device)] = tuple(network.to(device) for network in self._load())
@@ -155,7 +162,10 @@ class Bundle:
 
     def _load(self) -> tuple[LesionGatedResNet, ...]:
         try:
-            tensors = load_file(self.path / _WEIGHTS)
+            content = (self.path / _WEIGHTS).read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.identity.weights_sha256:  # since the bundle was verified
+                raise _damaged(_WEIGHTS)
+            tensors = load(content)
             networks = tuple(self.config.build() for _ in range(self.members))
             for index, network in enumerate(networks):
                 prefix = _prefix(index, self.members)
@@ -338,7 +348,7 @@ def load_bundle(path: Path, *, earlier: bool = False) -> Bundle:
         if not file.is_file():
             raise BundleError(f"The model lacks its {name}: {_RESTORE}.", code="bundle_missing")
         if hashes.get(name) != _sha256(file):
-            raise BundleError(f"The model's {name} was changed or damaged: {_RESTORE}.", code="bundle_damaged")
+            raise _damaged(name)
     config = _read_json(path / _CONFIG)
     _check_versions(config, (transforms.VERSION, *(transforms.EARLIER if earlier else ())))
     try:
@@ -442,6 +452,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise BundleError(f"The model's {path.name} holds no settings: {_RESTORE}.", code="bundle_damaged")
     return values
+
+
+def _damaged(name: str) -> BundleError:
+    return BundleError(f"The model's {name} was changed or damaged: {_RESTORE}.", code="bundle_damaged")
 
 
 def _check_versions(config: dict[str, Any], transforms_versions: tuple[str, ...]) -> None:

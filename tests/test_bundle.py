@@ -195,6 +195,16 @@ def test_weights_of_another_size_are_refused(saved: Path) -> None:
         load_bundle(saved).networks(torch.device("cpu"))
 
 
+def test_weights_that_changed_after_they_were_verified_are_refused(saved: Path) -> None:
+    loaded = load_bundle(saved)
+    content = bytearray((saved / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (saved / "weights.safetensors").write_bytes(content)
+    with pytest.raises(BundleError, match=r"weights\.safetensors was changed") as caught:
+        loaded.networks(torch.device("cpu"))
+    assert caught.value.code == "bundle_damaged"
+
+
 @pytest.mark.parametrize("text", ["not json", "[]", "\x00"])
 def test_hashes_that_are_no_json_are_refused(saved: Path, text: str) -> None:
     (saved / "hashes.json").write_text(text)
