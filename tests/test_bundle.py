@@ -25,6 +25,7 @@ from htcore.bundle import (
     save_bundle,
 )
 from htcore.errors import BundleError, UsageError
+from htcore.hashed import sha256_of
 from htcore.networks import NetworkConfig
 
 CALIBRATION = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.45, 0.4, 20, 25)
@@ -158,7 +159,7 @@ def rewrite(saved: Path, **changes: object) -> None:
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, **changes}))
     hashes = json.loads((saved / "hashes.json").read_text())
-    hashes["config.json"] = bundles._sha256(saved / "config.json")
+    hashes["config.json"] = sha256_of((saved / "config.json").read_bytes())
     (saved / "hashes.json").write_text(json.dumps(hashes))
 
 
