@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,18 +16,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from scipy.special import expit
 
 from htcore import transforms
 from htcore.errors import BundleError, HtcoreError, UsageError
+from htcore.hashed import HASHES, RESTORE, as_json, damaged, read_json, replace_files, sha256_of, verified
 from htcore.networks import LesionGatedResNet, NetworkConfig
 from htcore.types import ModelIdentity
 
 SCHEMA = 2
 """1: one network; 2: several, whose logits are averaged. A bundle is written in the lowest that can hold it."""
 _WEIGHTS, _CONFIG, _CALIBRATION = "weights.safetensors", "config.json", "calibration.json"
-_VALIDATION, _LOG, _CARD, _HASHES = "validation.parquet", "training_log.csv", "card.md", "hashes.json"
+_VALIDATION, _LOG, _CARD = "validation.parquet", "training_log.csv", "card.md"
 _CARD_VALUES, _EMBEDDING, _CLINICAL = "card.json", "embedding.safetensors", "clinical.json"
 _THUMBNAILS = "thumbnails.safetensors"
 FILES = (_WEIGHTS, _CONFIG, _CALIBRATION, _VALIDATION, _LOG, _CARD)
@@ -47,7 +47,6 @@ OPTIONAL = (
 """What it may hold on top: the card's numbers, the network's view of the validation scans, pictures of simulated ones,
 and measurements of it."""
 _NO_PICTURES = "A model holds no pictures of patients: thumbnails are kept of simulated scans alone."
-_RESTORE = "restore the model's folder from its source, or train it again"
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,14 @@ class Bundle:
         self._lock = threading.Lock()
 
     def networks(self, device: torch.device) -> tuple[LesionGatedResNet, ...]:
-        """The networks on ``device``, made at the first call; the model's answer is the mean of theirs."""
+        """The networks on ``device``, made at the first call; the model's answer is the mean of theirs.
+
+        Raises
+        ------
+        BundleError
+            If the weights do not fit the configuration, or are no longer those that were verified
+            (``bundle_damaged``).
+        """
         with self._lock:
             if str(device) not in self._networks:
                 self._networks[str(device)] = tuple(network.to(device) for network in self._load())
@@ -155,14 +161,17 @@ class Bundle:
 
     def _load(self) -> tuple[LesionGatedResNet, ...]:
         try:
-            tensors = load_file(self.path / _WEIGHTS)
+            content = (self.path / _WEIGHTS).read_bytes()
+            if sha256_of(content) != self.identity.weights_sha256:  # since the bundle was verified
+                raise damaged(_WEIGHTS)
+            tensors = load(content)
             networks = tuple(self.config.build() for _ in range(self.members))
             for index, network in enumerate(networks):
                 prefix = _prefix(index, self.members)
                 own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
                 network.load_state_dict(own)
         except (OSError, SafetensorError, RuntimeError) as error:
-            raise BundleError(f"The model's weights do not fit its configuration: {_RESTORE}.") from error
+            raise BundleError(f"The model's weights do not fit its configuration: {RESTORE}.") from error
         return tuple(network.eval().requires_grad_(False) for network in networks)
 
     @property
@@ -178,7 +187,7 @@ class Bundle:
     @property
     def card_values(self) -> dict[str, Any] | None:
         """The card as plain values; ``None`` in a bundle of an earlier version."""
-        return _read_json(self.path / _CARD_VALUES) if (self.path / _CARD_VALUES).is_file() else None
+        return read_json(self.path / _CARD_VALUES) if (self.path / _CARD_VALUES).is_file() else None
 
     @property
     def embedding(self) -> NDArray[np.float32] | None:
@@ -203,7 +212,7 @@ class Bundle:
     @property
     def clinical(self) -> dict[str, Any] | None:
         """As `BundleContents` has it."""
-        return _read_json(self.path / _CLINICAL) if (self.path / _CLINICAL).is_file() else None
+        return read_json(self.path / _CLINICAL) if (self.path / _CLINICAL).is_file() else None
 
     def measurement(self, name: str) -> bytes | None:
         """An optional file's content; ``None`` where the bundle has none.
@@ -221,7 +230,7 @@ class Bundle:
     @property
     def training(self) -> dict[str, Any]:
         """How it was trained, as `BundleContents` has it."""
-        values = _read_json(self.path / _CONFIG).get("training")
+        values = read_json(self.path / _CONFIG).get("training")
         return values if isinstance(values, dict) else {}
 
     @property
@@ -271,7 +280,8 @@ def add_measurement(path: Path, name: str, content: bytes) -> Bundle:
     bundle.measurement(name)
     if name == _THUMBNAILS and not bundle.identity.simulated:
         raise UsageError(_NO_PICTURES)
-    return _put(path, {name: content})
+    replace_files(path, {name: content}, FILES, OPTIONAL)
+    return load_bundle(path)
 
 
 def replace_card(path: Path, card: str, values: dict[str, Any]) -> Bundle:
@@ -283,23 +293,7 @@ def replace_card(path: Path, card: str, values: dict[str, Any]) -> Bundle:
         If the bundle is damaged or cannot be written.
     """
     load_bundle(path)
-    return _put(path, {_CARD: card.encode(), _CARD_VALUES: json.dumps(values, indent=1).encode()})
-
-
-def _put(path: Path, files: dict[str, bytes]) -> Bundle:
-    hashes = {**_read_json(path / _HASHES), **{k: hashlib.sha256(data).hexdigest() for k, data in files.items()}}
-    files = {**files, _HASHES: json.dumps(hashes, indent=1).encode()}
-    partial = {name: path / f"{name}.partial" for name in files}
-    try:
-        for name, data in files.items():
-            partial[name].write_bytes(data)
-        for name in files:
-            os.replace(partial[name], path / name)
-    except OSError as error:
-        raise BundleError("The model could not be written: free disk space or choose another folder.") from error
-    finally:
-        for left in partial.values():
-            left.unlink(missing_ok=True)
+    replace_files(path, {_CARD: card.encode(), _CARD_VALUES: as_json(values)}, FILES, OPTIONAL)
     return load_bundle(path)
 
 
@@ -329,27 +323,20 @@ def load_bundle(path: Path, *, earlier: bool = False) -> Bundle:
     BundleError
         With code ``bundle_missing``, ``bundle_damaged`` or ``bundle_version``.
     """
-    if not (path / _HASHES).is_file():
-        raise BundleError(f"There is no model in the given folder: {_RESTORE}.", code="bundle_missing")
-    hashes = _read_json(path / _HASHES)
-    extra = tuple(name for name in OPTIONAL if name in hashes or (path / name).exists())
-    for name in (*FILES, *extra):
-        file = path / name
-        if not file.is_file():
-            raise BundleError(f"The model lacks its {name}: {_RESTORE}.", code="bundle_missing")
-        if hashes.get(name) != _sha256(file):
-            raise BundleError(f"The model's {name} was changed or damaged: {_RESTORE}.", code="bundle_damaged")
-    config = _read_json(path / _CONFIG)
+    if not (path / HASHES).is_file():
+        raise BundleError(f"There is no model in the given folder: {RESTORE}.", code="bundle_missing")
+    hashes = verified(path, FILES, OPTIONAL)
+    config = read_json(path / _CONFIG)
     _check_versions(config, (transforms.VERSION, *(transforms.EARLIER if earlier else ())))
     try:
         network = NetworkConfig.from_json(config["network"])
-        calibration = Calibration.from_json(_read_json(path / _CALIBRATION))
+        calibration = Calibration.from_json(read_json(path / _CALIBRATION))
         members = _members(config)
         identity = ModelIdentity(
             config["id"], hashes[_WEIGHTS], str(config["training_data"]), bool(config["simulated"])
         )
     except (KeyError, TypeError, ValueError, HtcoreError) as error:
-        raise BundleError(f"The model's configuration is incomplete: {_RESTORE}.", code="bundle_damaged") from error
+        raise BundleError(f"The model's configuration is incomplete: {RESTORE}.", code="bundle_damaged") from error
     return Bundle(path, identity, network, calibration, members)
 
 
@@ -358,7 +345,7 @@ def list_bundles(models_dir: Path) -> tuple[str, ...]:
     if not models_dir.is_dir():
         return ()
     hidden = (".writing", ".training")
-    found = (path.parent for path in models_dir.glob(f"*/{_HASHES}"))
+    found = (path.parent for path in models_dir.glob(f"*/{HASHES}"))
     return tuple(sorted(folder.name for folder in found if not folder.name.endswith(hidden)))
 
 
@@ -390,8 +377,8 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
     extra = _optional(contents)
     for name, content in extra.items():
         (folder / name).write_bytes(content)
-    hashes = {name: _sha256(folder / name) for name in (*FILES, *extra)}
-    _write_text(folder / _HASHES, json.dumps(hashes, indent=1))
+    hashes = {name: sha256_of((folder / name).read_bytes()) for name in (*FILES, *extra)}
+    (folder / HASHES).write_bytes(as_json(hashes))
 
 
 def _optional(contents: BundleContents) -> dict[str, bytes]:
@@ -434,16 +421,6 @@ def _write_text(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8"))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"The model's {path.name} cannot be read: {_RESTORE}.", code="bundle_damaged") from error
-    if not isinstance(values, dict):
-        raise BundleError(f"The model's {path.name} holds no settings: {_RESTORE}.", code="bundle_damaged")
-    return values
-
-
 def _check_versions(config: dict[str, Any], transforms_versions: tuple[str, ...]) -> None:
     schema = config.get("schema")
     if not isinstance(schema, int) or schema > SCHEMA:
@@ -457,7 +434,3 @@ def _check_versions(config: dict[str, Any], transforms_versions: tuple[str, ...]
             f"{transforms.VERSION}: use the software it came with, or train it again.",
             code="bundle_version",
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -82,13 +82,18 @@ def _await_end(sentinel: int) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold ``folder`` against a second run; the hold ends with the process, however it ends.
+
+    Parameters
+    ----------
+    wait : bool
+        Whether to wait for another that holds it, which is then no error.
 
     Raises
     ------
     UsageError
-        If another process holds it.
+        If another holds it.
     """
     try:
         import fcntl
@@ -98,7 +103,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise UsageError("Another run is writing there: wait for it, or name another folder.") from error
         yield

@@ -166,7 +166,7 @@ def _score(
 ) -> Assessment:
     from htcore import transforms
     from htcore.explain import explain, region_contributions
-    from htcore.inference import choose_device, estimate_risk, predict_or_fall_back
+    from htcore.inference import choose_device, estimate_risk, or_fall_back, predict_or_fall_back
     from htcore.inference.familiarity import familiarity
 
     clock.begin("preparing")
@@ -187,9 +187,12 @@ def _score(
     if so_far is not None:
         so_far(scored)
     clock.begin("explaining")
-    added = region_contributions(bundle.networks(place), model_input, bundle.calibration) if regions else ()
-    evidence = explain(result, model_input, volume, added)
-    return replace(scored, evidence=evidence, timing_ms=clock.end())
+    added, _, late = or_fall_back(
+        lambda there: region_contributions(bundle.networks(there), model_input, bundle.calibration) if regions else (),
+        place,
+    )
+    evidence, report = explain(result, model_input, volume, added), QualityReport((*report.findings, *late))
+    return replace(scored, quality=report, evidence=evidence, timing_ms=clock.end())
 
 
 def _unfamiliar(known: Familiarity | None) -> tuple[Finding, ...]:

@@ -25,6 +25,7 @@ from htcore.bundle import (
     save_bundle,
 )
 from htcore.errors import BundleError, UsageError
+from htcore.hashed import sha256_of
 from htcore.networks import NetworkConfig
 
 CALIBRATION = Calibration(1.2, -0.1, ((1.0, 0.0), (1.4, -0.2)), 0.45, 0.4, 20, 25)
@@ -158,7 +159,7 @@ def rewrite(saved: Path, **changes: object) -> None:
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, **changes}))
     hashes = json.loads((saved / "hashes.json").read_text())
-    hashes["config.json"] = bundles._sha256(saved / "config.json")
+    hashes["config.json"] = sha256_of((saved / "config.json").read_bytes())
     (saved / "hashes.json").write_text(json.dumps(hashes))
 
 
@@ -193,6 +194,16 @@ def test_weights_of_another_size_are_refused(saved: Path) -> None:
     rewrite(saved, network=NetworkConfig().to_json())
     with pytest.raises(BundleError, match="do not fit"):
         load_bundle(saved).networks(torch.device("cpu"))
+
+
+def test_weights_that_changed_after_they_were_verified_are_refused(saved: Path) -> None:
+    loaded = load_bundle(saved)
+    content = bytearray((saved / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (saved / "weights.safetensors").write_bytes(content)
+    with pytest.raises(BundleError, match=r"weights\.safetensors was changed") as caught:
+        loaded.networks(torch.device("cpu"))
+    assert caught.value.code == "bundle_damaged"
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", "\x00"])

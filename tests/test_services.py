@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from htcore import services
+from htcore.bundle import Bundle
 from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, RefusedError, StoppedError, UsageError
 from htcore.limits import limited
 from htcore.networks import LesionGatedResNet
@@ -67,6 +68,27 @@ def test_the_regions_are_told_unless_left_out(settings: Settings) -> None:
     without = services.assess(EXAMPLES[1].path, settings=settings, regions=False)
     assert without.evidence is not None and without.evidence.regions == ()
     assert without.risk == opened.risk
+
+
+def test_a_card_that_fails_at_the_regions_gives_way_to_the_cpu_and_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    networks, expected = Bundle.networks, services.assess(EXAMPLES[1].path, settings=settings)
+
+    def on_the_cpu(bundle: Bundle, device: torch.device) -> tuple[LesionGatedResNet, ...]:
+        asked.append(device.type)
+        if asked == ["cuda", "cuda"]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return networks(bundle, torch.device("cpu"))
+
+    monkeypatch.setattr(Bundle, "networks", on_the_cpu)
+    monkeypatch.setattr("htcore.inference.choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(services, "_device_name", lambda kind: kind)
+    opened = services.assess(EXAMPLES[1].path, settings=settings)
+    assert asked == ["cuda", "cuda", "cpu"] and opened.evidence is not None and expected.evidence is not None
+    assert [finding.code for finding in opened.quality.findings].count("device_failed") == 1
+    assert opened.evidence.regions == expected.evidence.regions and opened.risk == expected.risk
 
 
 def test_the_risk_is_told_before_the_explanation_begins(settings: Settings) -> None:

@@ -171,7 +171,8 @@ class MirrorGame:
             for network in self.networks:
                 for way in (slices, slices.flip(-1)):
                     checkpoint()
-                    logits.append(network.shared_logit(way, place).double().cpu().numpy())
+                    # On the CPU first: Apple's cards have no float64.
+                    logits.append(network.shared_logit(way, place).cpu().double().numpy())
         return np.asarray(np.mean(logits, axis=0))
 
     def scans(self, masks: Masks) -> tuple[Tensor, Tensor]:

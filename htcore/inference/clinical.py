@@ -46,7 +46,7 @@ class ClinicalModel:
     image : float
         Coefficient of the network's logit, not standardised.
     n_patients, n_events : int
-        What it was fitted on.
+        What it was fitted on, one scan a patient.
     """
 
     names: tuple[str, ...]
@@ -119,10 +119,13 @@ def check_covariates(known: Mapping[str, float]) -> None:
 def fit_clinical(table: pd.DataFrame) -> ClinicalModel | None:
     """Fit on scans that did not train the network; ``None`` with fewer than ten events a covariate.
 
+    Each patient counts once, by the first scan: further scans of the same patients are no further events.
+
     Parameters
     ----------
     table : patient_id, ht, logit, and those of ``RANGES`` that were noted; unknown cells NaN or absent.
     """
+    table = table.drop_duplicates("patient_id")
     labels = table["ht"].to_numpy(np.float64)
     logits = table["logit"].to_numpy(np.float64)
     columns: dict[str, Array] = {}
@@ -148,7 +151,7 @@ def fit_clinical(table: pd.DataFrame) -> ClinicalModel | None:
         image=float(found[1]),
         image_mean=image_mean,
         intercept=float(found[0]),
-        n_patients=int(table["patient_id"].nunique()),
+        n_patients=len(table),
         n_events=int(labels.sum()),
     )
 

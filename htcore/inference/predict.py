@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from htcore.errors import BundleError
 from htcore.limits import checkpoint
 from htcore.networks import LesionGatedResNet
 from htcore.types import Finding, ModelInput
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +62,26 @@ def predict_or_fall_back(
     -------
     result, the device that gave it, findings
     """
+    return or_fall_back(lambda place: predict(bundle, model_input, place), device)
+
+
+def or_fall_back(
+    work: Callable[[torch.device], _Result], device: torch.device
+) -> tuple[_Result, torch.device, tuple[Finding, ...]]:
+    """``work`` of a device; of the CPU, with a finding that says so, where a graphics card fails at it.
+
+    Returns
+    -------
+    result, the device that gave it, findings
+    """
     try:
-        return predict(bundle, model_input, device), device, ()
+        return work(device), device, ()
     except RuntimeError:  # torch's errors of memory and driver; its own text may be long and says nothing to a reader
         if device.type == "cpu":
             raise
     message = "The graphics card failed or had no memory left, so the network ran on the CPU: the result is the same."
     cpu = torch.device("cpu")
-    return predict(bundle, model_input, cpu), cpu, (Finding("device_failed", "info", message),)
+    return work(cpu), cpu, (Finding("device_failed", "info", message),)
 
 
 def run_networks(networks: Sequence[LesionGatedResNet], model_input: ModelInput) -> NetworkResult:

@@ -21,14 +21,20 @@ from htcore.training.cache import RefusedScan
 SCHEMA = "htcore.card/1"
 PURPOSE = "Estimates the risk of hemorrhagic transformation from a plain head CT of an acute ischemic stroke."
 LIMITS = ("decisions about patients", "children", "contrast CT", "scans after treatment")
-_CAVEATS = {
+CAVEATS = {
     "calibration": "Calibration and threshold were fitted on these same patients: a fair measure needs a validation "
     "cohort.",
     "out-of-fold": "Each patient was predicted by the one network that never saw them and calibrated on the other "
     "folds; the threshold was chosen on them. The model itself answers with the mean of its networks, which these "
     "figures do not measure.",
-    "validation": "These patients took no part in training or calibration.",
+    "validation": "These patients took no part in this model's training or calibration.",
 }
+"""What bounds the figures, by the part that the measured patients had in the training."""
+STARTED = (
+    "Patients who trained the model that this one started from, or one before it, would make these figures too good: "
+    "the bundle holds no names to check it by."
+)
+"""What bounds them too where the weights were another model's first."""
 _NAMES = {
     "auc": "AUC",
     "auprc": "average precision",
@@ -210,6 +216,12 @@ def provenance(trained: bool, measured: bool) -> str | None:
     return "Trained on simulated scans, measured on scans of patients." if trained else None
 
 
+def caveat(card: dict[str, Any]) -> str:
+    """What bounds a card's figures, in a sentence or more."""
+    started = card["training"].get("started_from") is not None
+    return " ".join(filter(None, (CAVEATS.get(card["measured"]["part"]), STARTED if started else None)))
+
+
 def render(card: dict[str, Any]) -> str:
     """The card as Markdown."""
     warning = "**Research use only: not a medical device.**"
@@ -218,7 +230,7 @@ def render(card: dict[str, Any]) -> str:
         warning += f" **{told}**"
     measured = card["measured"]
     lines = [f"# {card['id']}", "", warning, "", card["purpose"], "", "## Training", *_training_lines(card), ""]
-    lines += [f"## Measured on the {measured['part']} patients", _CAVEATS.get(measured["part"], ""), ""]
+    lines += [f"## Measured on the {measured['part']} patients", caveat(card), ""]
     lines += _measured_lines(measured, card["calibration"]["threshold"])
     for (key, _, first), (title, heading) in zip(_LEARNING, _LEARNING_WORDS, strict=True):
         if rows := card.get("learning", {}).get(key):
@@ -240,13 +252,15 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
     for number, member in enumerate(training.get("members", []), start=1):
         name = f"Network {number}" if len(training["members"]) > 1 else "Network"
         lines.append(f"- {name}: {_member(member)}.")
+    unknown = ""
     if (start := training.get("started_from")) is not None:
         kept = 1.0 - training.get("blend", 1.0)
         mixed = f"; the weights are {kept:.0%} still those, {1 - kept:.0%} the newly learnt ones" if kept else ""
         lines.append(f"- Started from the weights of {start['id']} (SHA-256 {start['weights_sha256'][:12]}…){mixed}.")
+        unknown = "; any who trained an earlier model make the risks too sure, which the bundle cannot check"
     lines += [
         f"- Calibration: {calibration['method']} on {calibration['scans']} scans of {calibration['patients']} "
-        f"{'patients, out of fold' if training.get('folds') else 'other patients'}.",
+        f"{'patients, out of fold' if training.get('folds') else 'other patients'}{unknown}.",
         f"- Share of calibration scans with HT: {calibration['share_with_ht']:.3f}.",
     ]
     if "left_out" in training:

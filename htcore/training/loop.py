@@ -150,7 +150,8 @@ def fit(
 ) -> Fitted[Net]:
     """Train from fresh weights, from those of ``start``, or from the checkpoint in ``folder``.
 
-    The same seed, scans, kind of device and number of threads give the same weights, interrupted or not.
+    On a processor the same seed, scans and number of threads give the same weights, interrupted or not; on graphics
+    cards, which add up in no fixed order, weights of the same kind.
 
     Parameters
     ----------

@@ -312,9 +312,14 @@ def _training_data(parts: Parts, start: Bundle | None) -> str:
         return (*member.training, *member.held_out) if len(parts.members) > 1 else member.training
 
     scans = {entry.scan.place: entry for member in parts.members for entry in used(member)}
-    kind = "simulated plain head CTs" if parts.simulated else "labelled plain head CTs"
-    people = f"{_patients(tuple(scans.values()))} {'simulated ' if parts.simulated else ''}patients"
-    text = f"{len(scans)} {kind} of {people}"
+    simulated = tuple(entry for entry in scans.values() if entry.scan.simulated)
+    labelled = tuple(entry for entry in scans.values() if not entry.scan.simulated)
+    told = []
+    if simulated:
+        told.append(f"{len(simulated)} simulated plain head CTs of {_patients(simulated)} simulated patients")
+    if labelled:
+        told.append(f"{len(labelled)} labelled plain head CTs of {_patients(labelled)} patients")
+    text = " and ".join(told)
     return text if start is None else f"{text}, starting from {start.identity.id} ({start.identity.training_data})"
 
 

@@ -20,8 +20,8 @@ def hold_out(scans: Iterable[CohortScan], share: float, seed: int) -> tuple[Scan
     """Training scans, and those that choose the epoch; no patient in both, both outcomes in both where there are.
 
     A ``split`` column decides where it says ``selection``. Otherwise ``share`` of the patients with and of those
-    without HT are taken, two of each at least; nobody where ``share`` is 0 or fewer than ``SELECTION_NEEDS``
-    patients are given.
+    without HT are taken, two of each at least, from those that it leaves empty; where there are none of an outcome,
+    from those that it says train. Nobody where ``share`` is 0 or fewer than ``SELECTION_NEEDS`` patients are given.
 
     Raises
     ------
@@ -34,10 +34,12 @@ def hold_out(scans: Iterable[CohortScan], share: float, seed: int) -> tuple[Scan
     chosen = {scan.patient_id for scan in scans if scan.split == "selection"}
     event = _events(scans)
     if not chosen and share > 0 and len(event) >= SELECTION_NEEDS:
+        told = {scan.patient_id for scan in scans if scan.split == "train"}
         rng = np.random.default_rng((seed, _SEED))
         for outcome in (False, True):
             patients = sorted(patient for patient, value in event.items() if value is outcome)
             count = min(max(2, round(share * len(patients))), len(patients) // 2)
+            patients = [patient for patient in patients if patient not in told] or patients
             chosen |= {patients[index] for index in rng.permutation(len(patients))[:count]}
     training = tuple(scan for scan in scans if scan.patient_id not in chosen)
     selection = tuple(scan for scan in scans if scan.patient_id in chosen)

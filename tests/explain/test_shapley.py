@@ -251,6 +251,22 @@ def test_coalitions_that_share_slices_are_worth_what_they_are_one_by_one() -> No
     assert np.ptp(alone) > 1e-3  # else nothing was shown
 
 
+def test_nothing_is_widened_on_a_card_that_has_no_float64() -> None:
+    class OnTheCard(WholeScans):
+        """Its logit can be fetched, and nothing else be done with it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(0.0))
+
+        def forward(self, channels: Tensor) -> SimpleNamespace:
+            return SimpleNamespace(logit=SimpleNamespace(cpu=lambda: torch.ones(len(channels))))
+
+    scan = low_head()
+    game = MirrorGame.of((OnTheCard(),), scan, region_labels(scan.brain, scan.grid), "left")  # type: ignore[arg-type]
+    np.testing.assert_array_equal(game.value(np.ones((2, len(game.players)), dtype=np.bool_)), [1.0, 1.0])
+
+
 def test_a_narrower_margin_would_change_the_logit(monkeypatch: pytest.MonkeyPatch) -> None:
     scan, network = low_head(), real_network()
     monkeypatch.setattr("htcore.explain.shapley._MARGIN", 2)

@@ -78,6 +78,16 @@ def test_too_few_events_give_no_model() -> None:
     assert fit_clinical(table(400)[["patient_id", "logit", "ht"]]) is None
 
 
+def test_a_patient_counts_once_however_often_scanned() -> None:
+    frame = table(300)
+    once = fit_clinical(frame)
+    again = frame.assign(logit=frame["logit"] + 0.5)
+    assert once is not None and fit_clinical(pd.concat([frame, again])) == once
+    assert (once.n_patients, once.n_events) == (300, frame["ht"].sum())
+    few = table(40)
+    assert fit_clinical(pd.concat([few] * 4)) is None  # 160 scans, but fewer than 20 patients of the rarer outcome
+
+
 @pytest.mark.parametrize("known", [{"nihss": 60.0}, {"age": 7.0}, {"shoe_size": 43.0}, {"glucose_mmol_l": 6.0}])
 def test_nonsense_is_refused(known: dict[str, float]) -> None:
     with pytest.raises(UsageError):

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from htcore.bundle import Calibration, add_measurement, load_bundle
-from htcore.training.card import Stage, card_of, card_values, keep_learning, provenance, render, stages
+from htcore.training.card import CAVEATS, Stage, card_of, card_values, keep_learning, provenance, render, stages
 from tests.small_bundle import write_small_bundle
 
 CALIBRATION = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
@@ -54,6 +55,23 @@ def test_the_card_tells_who_trained_from_who_was_measured() -> None:
     assert "Trained on simulated scans, measured on scans of patients" in told[True, False]
     assert "**Measured on simulated scans" in told[False, True]
     assert "simulated" not in told[False, False] and provenance(False, False) is None
+
+
+@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "validation"])
+def test_a_model_that_started_from_another_says_whom_it_may_know(part: str) -> None:
+    table = pd.DataFrame({"patient_id": list("abcd"), "scan_id": list("1234"), "ht": [1, 1, 0, 0], "part": part})
+    table["probability"] = [0.9, 0.4, 0.2, 0.6]
+    started = {"started_from": {"id": "before", "weights_sha256": "0" * 64}}
+    fresh, later = (
+        render(card_values("m", "4 scans", False, record, CALIBRATION, table))
+        for record in ({"started_from": None}, started)
+    )
+    assert CAVEATS[part] in fresh and "too good" not in fresh and "4 scans of 4 other patients.\n" in fresh
+    assert f"{CAVEATS[part]} Patients who trained the model that this one started from" in later
+    assert "would make these figures too good: the bundle holds no names" in later
+    assert (
+        "4 other patients; any who trained an earlier model make the risks too sure, which the bundle cannot" in later
+    )
 
 
 def test_what_networks_trained_for_comparison_show_stands_in_the_card(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ from htcore.inference.predict import run_networks
 from htcore.networks import NetworkConfig
 from htcore.training import parts, run
 from htcore.training.cache import PreparedScan, Progress, RefusedScan
+from htcore.training.card import Stage, stages
 from htcore.training.cohort import CohortScan
 from htcore.training.loop import EpochLog, Fitted, LoopParameters
 from htcore.training.parts import standardised_factors
@@ -212,6 +214,21 @@ def test_what_is_left_out_is_told_by_its_row_and_a_scan_twice_is_refused(
     monkeypatch.setattr(parts, "prepare_scans", twice)
     with pytest.raises(CohortError, match="Row 4 of the cohort table and row 24 of the cohort table hold the same"):
         train(SMALL, cohort, tmp_path / "n")
+
+
+def test_a_mixed_cohort_is_told_as_what_it_is(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    truth = (tmp_path / "a" / "truth.csv").read_text().splitlines()
+    (tmp_path / "a" / "truth.csv").write_text("\n".join(truth[:13]))  # of the first twelve alone
+    bundle = train(replace(SMALL, loop=replace(SMALL.loop, epochs=1)), cohort, tmp_path / "m")
+    told = re.fullmatch(
+        r"(\d+) simulated plain head CTs of \1 simulated patients and (\d+) labelled plain head CTs of \2 patients",
+        bundle.identity.training_data,
+    )
+    assert told is not None and int(told[1]) + int(told[2]) == bundle.training["members"][0]["training_scans"]
+    assert int(told[1]) <= 12 and bundle.identity.simulated
+    after = f"5 scans, starting from m ({bundle.identity.training_data})"
+    assert stages("n", after) == (Stage("m", bundle.identity.training_data), Stage("n", "5 scans"))
 
 
 def test_a_hospitals_cohort_leaves_no_patient_number_behind(tmp_path: Path) -> None:

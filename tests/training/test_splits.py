@@ -43,6 +43,20 @@ def test_a_split_column_decides_also_for_few() -> None:
     assert len({scan.ht for scan in hold_out(scans(40, 1), 0.2, seed=0)[0]}) == 2  # the one event stays in training
 
 
+def test_patients_that_the_split_column_says_train_do_not_choose_while_others_are_left() -> None:
+    cohort = scans(40, 20, each=2)
+    told = [replace(scan, split="train") for scan in cohort]
+    some = [*told[:30], *cohort[30:50], *told[50:]]  # the patients 15 to 24 are left to choose among
+    selection = hold_out(some, 0.2, seed=3)[1]
+    held = {scan.patient_id for scan in selection}
+    assert len(held) == 8 and held <= {f"p{n}" for n in range(15, 25)} and len({scan.ht for scan in selection}) == 2
+    # Nobody, or nobody of an outcome, is left: those that train choose too, as if the column were not there.
+    plain = {scan.scan_id for scan in hold_out(cohort, 0.2, seed=3)[1]}
+    assert {scan.scan_id for scan in hold_out(told, 0.2, seed=3)[1]} == plain
+    one = hold_out([*told[:40], *cohort[40:]], 0.2, seed=3)[1]
+    assert len({scan.ht for scan in one}) == 2 and len(one) == 16
+
+
 def test_folds_hold_every_patient_once_and_both_outcomes_evenly() -> None:
     cohort = scans(13, 5, each=2)
     parts = folds(cohort, 3, seed=4)
