@@ -21,7 +21,7 @@ from htcore.training.cache import RefusedScan
 SCHEMA = "htcore.card/1"
 PURPOSE = "Estimates the risk of hemorrhagic transformation from a plain head CT of an acute ischemic stroke."
 LIMITS = ("decisions about patients", "children", "contrast CT", "scans after treatment")
-_CAVEATS = {
+CAVEATS = {
     "calibration": "Calibration and threshold were fitted on these same patients: a fair measure needs a validation "
     "cohort.",
     "out-of-fold": "Each patient was predicted by the one network that never saw them and calibrated on the other "
@@ -29,6 +29,7 @@ _CAVEATS = {
     "figures do not measure.",
     "validation": "These patients took no part in training or calibration.",
 }
+"""What bounds the figures, by the part that the measured patients had in the training."""
 _NAMES = {
     "auc": "AUC",
     "auprc": "average precision",
@@ -217,7 +218,7 @@ def render(card: dict[str, Any]) -> str:
         warning += f" **{told}**"
     measured = card["measured"]
     lines = [f"# {card['id']}", "", warning, "", card["purpose"], "", "## Training", *_training_lines(card), ""]
-    lines += [f"## Measured on the {measured['part']} patients", _CAVEATS.get(measured["part"], ""), ""]
+    lines += [f"## Measured on the {measured['part']} patients", CAVEATS.get(measured["part"], ""), ""]
     lines += _measured_lines(measured, card["calibration"]["threshold"])
     for (key, _, first), (title, heading) in zip(_LEARNING, _LEARNING_WORDS, strict=True):
         if rows := card.get("learning", {}).get(key):

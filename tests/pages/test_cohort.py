@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from htcore.errors import BundleError, CohortError
 from htcore.evaluation import PAPER, Bootstrap, ValidationSet, evaluate, operating_point, youden_threshold
 from htcore.inference.calibrate import Calibration
+from htcore.training.card import CAVEATS
 from htcore.types import ModelIdentity
 from htcore.ui import session
 from htcore.ui.case_pictures import publish
@@ -140,7 +141,7 @@ def test_presets_set_the_threshold_exactly(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_click_on_the_roc_sets_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     from htcore.ui.cohort import controls
 
-    cohort = Cohort(frame(), "k" * 64, MODEL, True, 0.5, simulated=True)
+    cohort = Cohort(frame(), "k" * 64, MODEL, "validation", 0.5, simulated=True)
     state: dict[str, Any] = {}
     monkeypatch.setattr(controls.st, "session_state", state)
     for given, expected in (([0.37], 0.37), (0.21, 0.21)):
@@ -321,6 +322,15 @@ def test_calibration_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch)
     assert "flatter the model" in texts(page)
 
 
+def test_out_of_fold_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = page_with(monkeypatch, frame(seed=1).assign(part="out-of-fold"))
+    told = texts(page)
+    assert "60 simulated patients, each predicted by the one network that never saw them, the model ranks" in told
+    assert "never trained it" not in told and "flatter the model" not in told
+    assert CAVEATS["out-of-fold"] in [warning.value for warning in page.warning]
+    assert "split by patient: out-of-fold patients" in source(page)
+
+
 def test_mixed_tables_are_measured_on_validation_patients(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = frame(seed=2).assign(part="calibration")
     page = page_with(monkeypatch, pd.concat([frame(), fitted.assign(patient_id="C" + fitted["patient_id"])]))
@@ -383,7 +393,7 @@ def test_a_file_that_cannot_be_used_is_told_and_the_page_stays(
 
 def test_downloads_carry_figures_and_source() -> None:
     table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4, simulated=True), measure(table)
+    cohort, measured = Cohort(table, "k" * 64, MODEL, "validation", 0.4, simulated=True), measure(table)
     point = operating_point(measured.bootstrap, 0.4, 0.2)
     written = pd.read_csv(StringIO(figures_csv(cohort, measured, point, ("age 60 to 80 years",))))
     by_name = written.set_index("metric")
@@ -399,7 +409,7 @@ def test_downloads_carry_figures_and_source() -> None:
 
 def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> None:
     table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4, simulated=True), measure(table)
+    cohort, measured = Cohort(table, "k" * 64, MODEL, "validation", 0.4, simulated=True), measure(table)
     point = operating_point(measured.bootstrap, 0.4)
     page = report_html(whole_page(cohort, measured, point, ("age <60>",), None))
     for words in ("Research use only", "SIMULATED", "test-model", "ab" * 32, "age &lt;60&gt;", "Not comparable"):
@@ -408,7 +418,7 @@ def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> No
     assert page.count("Plotly.newPlot(") == page.count('"showSendToCloud": false') == 7
     head = page[: page.index("<script")]
     assert "<script src=" not in page and "<link" not in head
-    own = report_html(whole_page(Cohort(table, "k" * 64, None, True, 0.5, stored=False), measured, point, (), None))
+    own = report_html(whole_page(Cohort(table, "k" * 64, None, None, 0.5, stored=False), measured, point, (), None))
     assert "source not known" in own and "SIMULATED" not in own
 
 

@@ -19,7 +19,7 @@ from htcore.plots import (
     roc,
     score_distribution,
 )
-from htcore.training.card import stages
+from htcore.training.card import CAVEATS, stages
 from htcore.ui.charts import draw_saved_chart
 from htcore.ui.cohort.compared import model_groups, models_words
 from htcore.ui.cohort.controls import ROC_KEY, choose_by_roc
@@ -27,6 +27,13 @@ from htcore.ui.cohort.data import Cohort, Measured
 from htcore.ui.cohort.words import AT_THRESHOLD, NAMES, figure_rows, shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
+
+_BOUNDS = {
+    "calibration": "Calibration and threshold were fitted on these same patients, so the figures flatter the model. "
+    "Train with a separate validation cohort for a fair measure.",
+    "out-of-fold": CAVEATS["out-of-fold"],
+}
+"""What patients that helped to make the model bring with them, by their part in it."""
 
 
 def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> None:
@@ -41,7 +48,11 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
     if cohort.stored:
         # A card knows of the last training alone; of those that it started from, the Model page tells.
         earlier = model is not None and len(stages(model.id, model.training_data)) > 1
-        whose += " that took no part in its last training" if earlier else " that never trained it"
+        if cohort.part == "out-of-fold":
+            whose += ", each predicted by the one network that never saw them"
+            whose += " in its last training" if earlier else ""
+        else:
+            whose += " that took no part in its last training" if earlier else " that never trained it"
     st.markdown(
         f"##### On {validation.n_scans} scans of {validation.n_patients} {whose}, the model ranks a scan with "
         f"hemorrhagic transformation above one without in **{auc.value:.1%}** of pairs: AUC {auc.value:.3f} "
@@ -61,8 +72,7 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
     if model is None:
         parts += ["source: your file", "model: whichever made it"]
     else:
-        split = "validation patients" if cohort.independent else "calibration patients"
-        whose = f"split by patient: {split}" if cohort.stored else "scored in this session"
+        whose = f"split by patient: {cohort.part} patients" if cohort.stored else "scored in this session"
         parts += [
             whose,
             "source: SIMULATED scans and outcomes" if cohort.simulated else "source: real scans",
@@ -97,12 +107,8 @@ def _draw_warnings(cohort: Cohort, measured: Measured) -> None:
             "SIMULATED scans and outcomes: these figures say nothing about how well the model does on real patients.",
             icon=":material/science:",
         )
-    if not cohort.independent:
-        st.warning(
-            "Calibration and threshold were fitted on these same patients, so the figures flatter the model. "
-            "Train with a separate validation cohort for a fair measure.",
-            icon=":material/warning:",
-        )
+    if cohort.part in _BOUNDS:
+        st.warning(_BOUNDS[cohort.part], icon=":material/warning:")
     fewest = min(validation.n_events, validation.n_scans - validation.n_events)
     if fewest < MIN_EVENTS:
         kind = "with" if validation.n_events == fewest else "without"

@@ -103,12 +103,11 @@ def _facts(
     cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...], made: str
 ) -> dict[str, str]:
     validation, model = measured.validation, cohort.model
-    part = "validation" if cohort.independent else "calibration"
     return {
         "Made": made,
         "Model": "not known" if model is None else f"{model.id} {model.weights_sha256}",
         "Scans": f"{validation.n_scans} scans of {validation.n_patients} patients, {validation.n_events} with HT; "
-        f"{source_of(cohort)}{f'; {part} patients, split by patient' if cohort.stored else ''}",
+        f"{source_of(cohort)}{f'; {cohort.part} patients, split by patient' if cohort.stored else ''}",
         "Only": "; ".join(filters) or "all scans",
         "Threshold": f"{point.threshold:.4f}",
         "Predictive values for": f"{point.prevalence:.1%} with HT",
