@@ -63,10 +63,11 @@ class ScoredScan:
 
 @dataclass(frozen=True)
 class CohortEvaluation:
-    """How a model does on labelled scans, and which scans it could not score."""
+    """How a model does on labelled scans, which it could not score, and the part their patients had in its training."""
 
     evaluation: Evaluation
     refused: tuple[RefusedScan, ...]
+    part: str | None = None
 
 
 def inspect_study(source: Source, settings: Settings | None = None) -> tuple[Volume, StudyReceipt, QualityReport]:
@@ -446,10 +447,11 @@ def evaluate_stored(bundle: Bundle) -> CohortEvaluation:
     CohortError
         If the predictions cannot be evaluated.
     """
-    from htcore.evaluation import ValidationSet, evaluate
+    from htcore.evaluation import ValidationSet, evaluate, part_of
 
     table, _ = validation_predictions(bundle)
-    return CohortEvaluation(evaluate(ValidationSet.from_frame(table), bundle.calibration.threshold), ())
+    found = evaluate(ValidationSet.from_frame(table), bundle.calibration.threshold)
+    return CohortEvaluation(found, (), part_of(table))
 
 
 class _Clock:

@@ -24,7 +24,7 @@ from htcore.ui.cohort.controls import ROC_KEY
 from htcore.ui.cohort.data import Cohort, measure
 from htcore.ui.cohort.report import figures_csv, report_html, subgroups_csv
 from htcore.ui.cohort.whole import whole_page
-from htcore.ui.cohort.words import shown
+from htcore.ui.cohort.words import shown, warning_sentences
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
 from tests.small_bundle import write_small_bundle
@@ -405,6 +405,28 @@ def test_downloads_carry_figures_and_source() -> None:
     }
     parts = pd.read_csv(StringIO(subgroups_csv(cohort, measured)))
     assert parts["n_scans"].tolist() == [part.n_scans for part in measured.subgroups]
+
+
+@pytest.mark.parametrize(
+    ("part", "stored", "n_patients", "words"),
+    [
+        ("validation", True, 60, "say nothing about how well the model does on real patients"),
+        ("calibration", True, 60, "fitted on these same patients, so the figures flatter the model"),
+        ("out-of-fold", True, 60, CAVEATS["out-of-fold"]),
+        (None, False, 60, "Fair only if none of these patients trained or calibrated the model"),
+        ("validation", True, 12, "the intervals are unsteady"),
+    ],
+)
+def test_what_bounds_the_figures_goes_with_them(part: str | None, stored: bool, n_patients: int, words: str) -> None:
+    table = frame(n_patients=n_patients)
+    cohort = Cohort(table, "k" * 64, MODEL, part, 0.4, stored=stored, simulated=True)
+    measured = measure(table)
+    point = operating_point(measured.bootstrap, 0.4)
+    assert sum(words in sentence for sentence in warning_sentences(cohort, measured)) == 1
+    page = whole_page(cohort, measured, point, (), None)
+    assert any(words in text for text in page.words)
+    written = pd.read_csv(StringIO(figures_csv(cohort, measured, point)))
+    assert written["warnings"].str.contains(words, regex=False).all()
 
 
 def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> None:

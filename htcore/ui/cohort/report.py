@@ -15,6 +15,7 @@ from htcore.evaluation import Interval, OperatingPoint
 from htcore.ui.charts import FORMAT_KEY, TOOLBAR, take_away
 from htcore.ui.cohort.data import Cohort, Measured
 from htcore.ui.cohort.whole import WholePage, source_of, whole_page
+from htcore.ui.cohort.words import warning_sentences
 
 Write = Callable[[WholePage], str | bytes]
 
@@ -94,7 +95,7 @@ def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
 
 
 def figures_csv(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...] = ()) -> str:
-    """Every figure with its interval, threshold and source, one row a figure."""
+    """Every figure with its interval, threshold, source and what bounds it, one row a figure."""
     figures: dict[str, Interval] = {
         **measured.bootstrap.fixed,
         **measured.bootstrap.calibration_parts,
@@ -105,6 +106,7 @@ def figures_csv(cohort: Cohort, measured: Measured, point: OperatingPoint, filte
         "prevalence_of_predictive_values": point.prevalence,
         "filters": "; ".join(filters),
         **_provenance(cohort, measured),
+        "warnings": " ".join(warning_sentences(cohort, measured)),
     }
     return pd.DataFrame([{"metric": name, **vars(found), **shared} for name, found in figures.items()]).to_csv(
         index=False

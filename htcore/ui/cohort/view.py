@@ -19,21 +19,14 @@ from htcore.plots import (
     roc,
     score_distribution,
 )
-from htcore.training.card import CAVEATS, stages
+from htcore.training.card import stages
 from htcore.ui.charts import draw_saved_chart
 from htcore.ui.cohort.compared import model_groups, models_words
 from htcore.ui.cohort.controls import ROC_KEY, choose_by_roc
 from htcore.ui.cohort.data import Cohort, Measured
-from htcore.ui.cohort.words import AT_THRESHOLD, NAMES, figure_rows, shown
+from htcore.ui.cohort.words import AT_THRESHOLD, NAMES, figure_rows, shown, warning_sentences
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
-
-_BOUNDS = {
-    "calibration": "Calibration and threshold were fitted on these same patients, so the figures flatter the model. "
-    "Train with a separate validation cohort for a fair measure.",
-    "out-of-fold": CAVEATS["out-of-fold"],
-}
-"""What patients that helped to make the model bring with them, by their part in it."""
 
 
 def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> None:
@@ -58,7 +51,8 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
         f"hemorrhagic transformation above one without in **{auc.value:.1%}** of pairs: AUC {auc.value:.3f} "
         f"(95% interval {auc.low:.3f} to {auc.high:.3f})."
     )
-    _draw_warnings(cohort, measured)
+    for sentence in warning_sentences(cohort, measured):
+        st.warning(sentence, icon=":material/warning:")
 
 
 def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (), *, with_notice: bool = True) -> str:
@@ -83,40 +77,6 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
     if filters:
         parts.append(f"**only {plain('; '.join(filters))}**")
     return " · ".join(parts)
-
-
-def _only_the_model_is_simulated(cohort: Cohort) -> bool:
-    """Whether a model of simulated scans was asked about real ones."""
-    return cohort.model is not None and cohort.model.simulated and cohort.simulated is False
-
-
-def _draw_warnings(cohort: Cohort, measured: Measured) -> None:
-    validation = measured.validation
-    if _only_the_model_is_simulated(cohort):
-        st.warning(
-            "The model was trained on simulated scans alone: on real ones these figures test a demonstration.",
-            icon=":material/science:",
-        )
-    if cohort.model is not None and not cohort.stored:
-        st.warning(
-            "Fair only if none of these patients trained or calibrated the model: nobody can check that here.",
-            icon=":material/warning:",
-        )
-    if cohort.simulated:
-        st.warning(
-            "SIMULATED scans and outcomes: these figures say nothing about how well the model does on real patients.",
-            icon=":material/science:",
-        )
-    if cohort.part in _BOUNDS:
-        st.warning(_BOUNDS[cohort.part], icon=":material/warning:")
-    fewest = min(validation.n_events, validation.n_scans - validation.n_events)
-    if fewest < MIN_EVENTS:
-        kind = "with" if validation.n_events == fewest else "without"
-        st.warning(
-            f"Only {fewest} scans {kind} hemorrhagic transformation: below {MIN_EVENTS} the intervals are unsteady. "
-            "Read no difference into these figures.",
-            icon=":material/warning:",
-        )
 
 
 def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint, prevalence: float | None) -> None:

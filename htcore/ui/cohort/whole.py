@@ -20,7 +20,7 @@ from htcore.ui.cohort.view import (
     roc_figure,
     subgroup_rows,
 )
-from htcore.ui.cohort.words import AT_THRESHOLD, figure_rows
+from htcore.ui.cohort.words import AT_THRESHOLD, figure_rows, warning_sentences
 from htcore.ui.notice import notice_for
 
 
@@ -69,7 +69,12 @@ def whole_page(
         "Whatever the threshold": fixed_rows(measured),
         "Calibration in figures": figure_rows(measured.bootstrap.calibration_parts),
     }
-    words = [paper_words(cohort, measured).replace("**", ""), calibration_words(measured), resampling_words(measured)]
+    words = [
+        *warning_sentences(cohort, measured),
+        paper_words(cohort, measured).replace("**", ""),
+        calibration_words(measured),
+        resampling_words(measured),
+    ]
     for title, models in model_groups(measured.compared).items():
         tables[title] = model_rows(models)
         words.append(f"{title}. {models_text(models)}")
