@@ -32,6 +32,7 @@ from tests.small_bundle import write_small_bundle
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "cohort.py")
 MODEL = ModelIdentity("test-model", "ab" * 32, "simulated cohort", simulated=True)
 OWN_THRESHOLD = 0.413
+BARE = ["patient_id", "scan_id", "ht", "probability"]
 
 
 def page_with(
@@ -212,7 +213,7 @@ def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.M
 def test_every_section_opens_with_a_whole_and_with_a_bare_table(
     monkeypatch: pytest.MonkeyPatch, section: str, words: str
 ) -> None:
-    bare = frame()[["patient_id", "scan_id", "ht", "probability"]]
+    bare = frame()[BARE]
     for table in (frame(), bare):
         page = page_with(monkeypatch, table, section)
         assert not page.exception and not page.error
@@ -350,13 +351,28 @@ def load(page: AppTest, content: bytes) -> None:
 def test_own_predictions_are_evaluated_on_the_spot_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame())
     mine = frame(n_patients=90, seed=8)
-    load(page, mine[["patient_id", "scan_id", "ht", "probability", "age"]].to_csv(index=False).encode())
+    load(page, mine[[*BARE, "age"]].to_csv(index=False).encode())
     assert not page.exception and not page.error
     assert source(page).startswith("90 patients · 120 scans")
     assert "source: your file" in source(page) and "SIMULATED" not in texts(page)
     assert slider(page).value == 50.0
     next(button for button in page.button if "Back" in button.label).click().run()
     assert source(page).startswith("60 patients · 80 scans")
+
+
+def test_own_predictions_that_hold_the_simulators_truth_are_called_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = page_with(monkeypatch, frame(), "Cases")
+    assert "is simulated again and scored" in texts(page)
+    load(page, frame(n_patients=90, seed=8).to_csv(index=False).encode())
+    assert not page.exception and not page.error
+    assert "source: your file, SIMULATED scans and outcomes" in source(page)
+    assert "90 simulated patients of your file" in texts(page)
+    assert any(warning.value.startswith("SIMULATED scans and outcomes") for warning in page.warning)
+    assert "A scan can be looked at only where its files are." in texts(page)
+    cohort = page.session_state["htcore.cohort.own"]
+    measured = measure(cohort.table)
+    report = whole_page(cohort, measured, operating_point(measured.bootstrap, 0.5), (), None)
+    assert "SIMULATED" in report.notice and "simulated" in report.facts["Scans"]
 
 
 def test_own_predictions_of_the_same_scans_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,8 +456,10 @@ def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> No
     assert page.count("Plotly.newPlot(") == page.count('"showSendToCloud": false') == 7
     head = page[: page.index("<script")]
     assert "<script src=" not in page and "<link" not in head
-    own = report_html(whole_page(Cohort(table, "k" * 64, None, None, 0.5, stored=False), measured, point, (), None))
-    assert "source not known" in own and "SIMULATED" not in own
+    measured = measure(table[BARE])
+    own = Cohort(measured.table, "k" * 64, None, None, 0.5, stored=False)
+    page = report_html(whole_page(own, measured, operating_point(measured.bootstrap, 0.5), (), None))
+    assert "source not known" in page and "SIMULATED" not in page
 
 
 def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,8 +159,8 @@ def _table(
 
 
 def _can_be_simulated(cohort: Cohort) -> bool:
-    """Whether a case can be made again, to be looked at."""
-    return cohort.simulated is True and "lesion_volume_ml" in cohort.table.columns
+    """Whether a case can be made again, to be looked at; nobody knows by what a file's scans were made."""
+    return cohort.model is not None and cohort.simulated is True and "lesion_volume_ml" in cohort.table.columns
 
 
 def _shown(rows: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:

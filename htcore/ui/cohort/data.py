@@ -134,7 +134,11 @@ def keep_own(table: pd.DataFrame | None) -> None:
     if table is None:
         st.session_state.pop(_OWN, None)
     else:
-        st.session_state[_OWN] = Cohort(table, _content(table), None, None, _UPLOAD_THRESHOLD, stored=False)
+        # That no scan's true risk is known does not make them real.
+        simulated = True if are_simulated(table) else None
+        st.session_state[_OWN] = Cohort(
+            table, _content(table), None, None, _UPLOAD_THRESHOLD, stored=False, simulated=simulated
+        )
 
 
 def keep_scored(table: pd.DataFrame, bundle: Bundle, *, simulated: bool) -> None:

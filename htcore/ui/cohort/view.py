@@ -35,9 +35,9 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
     # The notice stands above the page's title already.
     st.caption(source_line(cohort, measured, filters, with_notice=False))
     auc = measured.bootstrap.auc()
-    whose = "patients of your file" if model is None else "patients"
-    if cohort.simulated:
-        whose = "simulated patients"
+    whose = "simulated patients" if cohort.simulated else "patients"
+    if model is None:
+        whose += " of your file"
     if cohort.stored:
         # A card knows of the last training alone; of those that it started from, the Model page tells.
         earlier = model is not None and len(stages(model.id, model.training_data)) > 1
@@ -64,7 +64,8 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
         f"{validation.n_scans:,} scans, {validation.n_events:,} with HT ({share:.0%})",
     ]
     if model is None:
-        parts += ["source: your file", "model: whichever made it"]
+        source = "source: your file"
+        parts += [f"{source}, SIMULATED scans and outcomes" if cohort.simulated else source, "model: whichever made it"]
     else:
         whose = f"split by patient: {cohort.part} patients" if cohort.stored else "scored in this session"
         parts += [
