@@ -22,9 +22,8 @@ from htcore.ui.case_pictures import publish
 from htcore.ui.cohort import cases
 from htcore.ui.cohort.controls import ROC_KEY
 from htcore.ui.cohort.data import Cohort, measure
-from htcore.ui.cohort.report import figures_csv, report_html, subgroups_csv
 from htcore.ui.cohort.whole import whole_page
-from htcore.ui.cohort.words import shown, warning_sentences
+from htcore.ui.cohort.words import shown
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
 from tests.small_bundle import write_small_bundle
@@ -315,6 +314,7 @@ def test_the_file_of_cases_holds_no_pictures(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(cases.st, "download_button", lambda label, data, **_: files.append(data))
     pictured(monkeypatch, tmp_path, frame())
     written = pd.read_csv(StringIO(files[0]()))
+    assert set(written["model"]) == {"m"} and set(written["threshold"]) == {0.45}
     assert len(written) == len(frame()) and {"picture", "stored_row"}.isdisjoint(written.columns)
 
 
@@ -405,61 +405,6 @@ def test_a_file_that_cannot_be_used_is_told_and_the_page_stays(
     assert source(page).startswith("60 patients · 80 scans")
     page.button(key="dismiss-problem").click().run()
     assert not page.error
-
-
-def test_downloads_carry_figures_and_source() -> None:
-    table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, "validation", 0.4, simulated=True), measure(table)
-    point = operating_point(measured.bootstrap, 0.4, 0.2)
-    written = pd.read_csv(StringIO(figures_csv(cohort, measured, point, ("age 60 to 80 years",))))
-    by_name = written.set_index("metric")
-    assert by_name.loc["auc", "value"] == pytest.approx(measured.bootstrap.auc().value)
-    assert by_name.loc["ppv", "low"] == pytest.approx(point.figures["ppv"].low)
-    assert set(written["scans"]) == {"simulated"} and set(written["threshold"]) == {0.4}
-    assert set(written["prevalence_of_predictive_values"]) == {0.2} and set(written["filters"]) == {
-        "age 60 to 80 years"
-    }
-    parts = pd.read_csv(StringIO(subgroups_csv(cohort, measured)))
-    assert parts["n_scans"].tolist() == [part.n_scans for part in measured.subgroups]
-
-
-@pytest.mark.parametrize(
-    ("part", "stored", "n_patients", "words"),
-    [
-        ("validation", True, 60, "say nothing about how well the model does on real patients"),
-        ("calibration", True, 60, "fitted on these same patients, so the figures flatter the model"),
-        ("out-of-fold", True, 60, CAVEATS["out-of-fold"]),
-        (None, False, 60, "Fair only if none of these patients trained or calibrated the model"),
-        ("validation", True, 12, "the intervals are unsteady"),
-    ],
-)
-def test_what_bounds_the_figures_goes_with_them(part: str | None, stored: bool, n_patients: int, words: str) -> None:
-    table = frame(n_patients=n_patients)
-    cohort = Cohort(table, "k" * 64, MODEL, part, 0.4, stored=stored, simulated=True)
-    measured = measure(table)
-    point = operating_point(measured.bootstrap, 0.4)
-    assert sum(words in sentence for sentence in warning_sentences(cohort, measured)) == 1
-    page = whole_page(cohort, measured, point, (), None)
-    assert any(words in text for text in page.words)
-    written = pd.read_csv(StringIO(figures_csv(cohort, measured, point)))
-    assert written["warnings"].str.contains(words, regex=False).all()
-
-
-def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> None:
-    table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, "validation", 0.4, simulated=True), measure(table)
-    point = operating_point(measured.bootstrap, 0.4)
-    page = report_html(whole_page(cohort, measured, point, ("age <60>",), None))
-    for words in ("Research use only", "SIMULATED", "test-model", "ab" * 32, "age &lt;60&gt;", "Not comparable"):
-        assert words in page, words
-    assert shown("sensitivity", point.figures["sensitivity"]) in page
-    assert page.count("Plotly.newPlot(") == page.count('"showSendToCloud": false') == 7
-    head = page[: page.index("<script")]
-    assert "<script src=" not in page and "<link" not in head
-    measured = measure(table[BARE])
-    own = Cohort(measured.table, "k" * 64, None, None, 0.5, stored=False)
-    page = report_html(whole_page(own, measured, operating_point(measured.bootstrap, 0.5), (), None))
-    assert "source not known" in page and "SIMULATED" not in page
 
 
 def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
