@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from htcore.errors import BundleError, CohortError
@@ -22,7 +23,6 @@ from htcore.ui.case_pictures import publish
 from htcore.ui.cohort import cases
 from htcore.ui.cohort.controls import ROC_KEY
 from htcore.ui.cohort.data import Cohort, measure
-from htcore.ui.cohort.whole import whole_page
 from htcore.ui.cohort.words import shown
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
@@ -369,10 +369,8 @@ def test_own_predictions_that_hold_the_simulators_truth_are_called_simulated(mon
     assert "90 simulated patients of your file" in texts(page)
     assert any(warning.value.startswith("SIMULATED scans and outcomes") for warning in page.warning)
     assert "A scan can be looked at only where its files are." in texts(page)
-    cohort = page.session_state["htcore.cohort.own"]
-    measured = measure(cohort.table)
-    report = whole_page(cohort, measured, operating_point(measured.bootstrap, 0.5), (), None)
-    assert "SIMULATED" in report.notice and "simulated" in report.facts["Scans"]
+    # By this the reports, charts and tables call it so too.
+    assert page.session_state["htcore.cohort.own"].simulated is True
 
 
 def test_own_predictions_of_the_same_scans_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,6 +381,14 @@ def test_own_predictions_of_the_same_scans_are_compared(monkeypatch: pytest.Monk
     assert "On the first scan of 60 patients that both know" in texts(page)
     load(page, worse.assign(patient_id="other-" + worse["patient_id"]).to_csv(index=False).encode())
     assert "too few of the installed model's validation scans" in texts(page)
+
+
+@pytest.mark.parametrize("content", [frame().to_csv(index=False).encode(), b"no table"])
+def test_a_loaded_file_is_not_kept_by_streamlit(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    gone: list[str] = []
+    monkeypatch.setattr(MemoryUploadedFileManager, "remove_file", lambda *named: gone.append(named[-1]))
+    load(page_with(monkeypatch, frame()), content)
+    assert len(gone) == 1
 
 
 @pytest.mark.parametrize(
