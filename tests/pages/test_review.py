@@ -313,6 +313,22 @@ def test_a_download_that_outlives_its_study_leads_nowhere(page: AppTest, monkeyp
         first()
 
 
+def test_letters_that_the_report_cannot_print_are_told_beside_the_field(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    told = "The PDF cannot print all of these letters. It will say: "
+    for label, warnings in (
+        ("Łucja, bed 7", [told + "?ucja, bed 7"]),
+        ("Jürgen Šimůnek", [told + "Jürgen Šim?nek"]),
+        ("Zoë", []),
+    ):
+        page.text_input[0].set_value(label).run()
+        assert not page.exception
+        assert [found.value for found in page.warning if "letters" in found.value] == warnings
+
+
 def test_the_nearest_validation_scans_and_their_outcomes(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = tuple(NearCase(f"S{number}", number < 2, 0.1 * number) for number in range(5))
     assessing(monkeypatch, lambda: replace(scored(), familiarity=Familiarity(0.42, cases)))
