@@ -25,7 +25,7 @@ from htcore import serialise
 from htcore.errors import HtcoreError, UsageError
 from htcore.settings import Settings, fix_folders
 from htcore.types import QualityReport, Volume
-from htcore.ui.words import finding_sentence, interval_percent, joint_sentence, lesion_sentence, percent
+from htcore.ui.words import caveats, finding_sentence, interval_percent, joint_sentence, lesion_sentence, percent
 
 if TYPE_CHECKING:
     from htcore.training.cache import RefusedScan
@@ -326,6 +326,7 @@ def evaluate(
                 done = services.evaluate_cohort(bundle, cohort, device.value, tell, workers)
         found = to_json(done.evaluation)
         found["model"] = {"id": bundle.identity.id, "weights_sha256": bundle.identity.weights_sha256}
+        found["part"] = done.part
         found["left_out"] = [{"scan_id": entry.scan_id, "code": entry.code} for entry in done.refused]
         if as_json:
             _print_json(found)
@@ -337,13 +338,13 @@ def evaluate(
             typer.echo(f"{name:26s} {value} ({low}–{high})")
         ceiling = done.evaluation.oracle
         if ceiling is not None and ceiling.image_auc is not None:
-            share = ceiling.model_auc / ceiling.image_auc
             typer.echo(
                 f"best possible from the image (simulator's truth, first scans): AUC {ceiling.image_auc:.3f}; "
-                f"the model on the same scans {ceiling.model_auc:.3f}, {share:.3f} of it"
+                f"the model on these scans {ceiling.model_auc:.3f}, {ceiling.model_auc / ceiling.image_auc:.3f} of it"
             )
         if cohort is not None:
             typer.echo(f"left out: {len(done.refused)} scans")
+        typer.echo("".join(f"{text}\n" for text in caveats(done.part, found["n_scans"], found["n_events"])), nl=False)
         typer.echo(f"model {bundle.identity.id}, trained on {bundle.identity.training_data}. {_NOTICE}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from htcore.errors import BundleError, HtcoreError, RefusedError, StoppedError, UsageError
-from htcore.limits import checkpoint, limited
+from htcore.limits import limited
 from htcore.settings import Settings
+from htcore.stages import Clock, Progress
 from htcore.types import Assessment, Familiarity, Finding, QualityReport, StudyReceipt, Volume
 
 if TYPE_CHECKING:
@@ -24,13 +24,8 @@ if TYPE_CHECKING:
     from htcore.training.cohort import Cohort, CohortScan
 
 Source = Path | Sequence[Path] | Sequence[tuple[str, BinaryIO]]
-Progress = Callable[[str, float], None]
-"""Called with the stage that begins and the share of the work done before it, 0–1."""
-
 Listener = Callable[[Assessment], None]
 """Called with what is known so far of a study that is being assessed."""
-
-STAGES = ("reading", "checking", "preparing", "network", "explaining")
 
 
 @dataclass(frozen=True)
@@ -63,10 +58,11 @@ class ScoredScan:
 
 @dataclass(frozen=True)
 class CohortEvaluation:
-    """How a model does on labelled scans, and which scans it could not score."""
+    """How a model does on labelled scans, which it could not score, and the part their patients had in its training."""
 
     evaluation: Evaluation
     refused: tuple[RefusedScan, ...]
+    part: str | None = None
 
 
 def inspect_study(source: Source, settings: Settings | None = None) -> tuple[Volume, StudyReceipt, QualityReport]:
@@ -127,7 +123,7 @@ def assess(
     """
     settings = settings or Settings.from_environment()
     with limited(settings.deadline_s, stop):
-        return _assess(source, model_id, bundle, device, regions, _Clock(progress), so_far, settings)
+        return _assess(source, model_id, bundle, device, regions, Clock(progress), so_far, settings)
 
 
 def _assess(
@@ -136,7 +132,7 @@ def _assess(
     bundle: Bundle | None,
     device: str,
     regions: bool,
-    clock: _Clock,
+    clock: Clock,
     so_far: Listener | None,
     settings: Settings,
 ) -> Assessment:
@@ -161,7 +157,7 @@ def _score(
     bundle: Bundle,
     device: str,
     regions: bool,
-    clock: _Clock,
+    clock: Clock,
     so_far: Listener | None,
 ) -> Assessment:
     from htcore import transforms
@@ -424,9 +420,6 @@ def labelled_scans(cohort_csv: Path, settings: Settings | None = None) -> Cohort
     return cohort
 
 
-_TIMING_KEYS = {"reading": "read", "preparing": "prepare", "network": "network", "explaining": "explain"}
-
-
 def validation_predictions(bundle: Bundle) -> tuple[pd.DataFrame, bool]:
     """The bundle's stored predictions, and whether their patients took no part in calibration either.
 
@@ -449,45 +442,11 @@ def evaluate_stored(bundle: Bundle) -> CohortEvaluation:
     CohortError
         If the predictions cannot be evaluated.
     """
-    from htcore.evaluation import ValidationSet, evaluate
+    from htcore.evaluation import ValidationSet, evaluate, part_of
 
     table, _ = validation_predictions(bundle)
-    return CohortEvaluation(evaluate(ValidationSet.from_frame(table), bundle.calibration.threshold), ())
-
-
-class _Clock:
-    """Times the stages and tells a listener about each."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._started = self._since = time.perf_counter()
-        self._stage: str | None = STAGES[0]  # what has to be imported first counts to it
-        self._spent_ms = dict.fromkeys(_TIMING_KEYS.values(), 0.0)
-
-    def begin(self, stage: str) -> None:
-        """A stage begins, the one before ends."""
-        self._close()
-        checkpoint()
-        self._stage = stage
-        if self._progress is not None:
-            self._progress(stage, STAGES.index(stage) / len(STAGES))
-
-    def rest(self) -> None:
-        """The stage ends; what follows counts to none."""
-        self._close()
-        self._stage = None
-
-    def end(self) -> dict[str, float]:
-        """Milliseconds by stage and in total; checking counts to reading."""
-        self._close()
-        self._stage = None
-        return {**self._spent_ms, "total": (self._since - self._started) * 1000.0}
-
-    def _close(self) -> None:
-        now = time.perf_counter()
-        if self._stage is not None:
-            self._spent_ms[_TIMING_KEYS.get(self._stage, "read")] += (now - self._since) * 1000.0
-        self._since = now
+    found = evaluate(ValidationSet.from_frame(table), bundle.calibration.threshold)
+    return CohortEvaluation(found, (), part_of(table))
 
 
 def _device_name(kind: str) -> str:

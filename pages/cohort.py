@@ -67,7 +67,7 @@ for name, tab in draw_sections(SECTIONS).items():
         elif name == "Subgroups":
             draw_subgroups(cohort, measured)
         elif name == "Cases":
-            draw_cases(cohort, measured, point)
+            draw_cases(cohort, measured, point, filters)
         elif name == "Compared":
             draw_compared(cohort, measured, point, installed)
         else:

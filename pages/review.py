@@ -68,5 +68,5 @@ with body:
     else:
         draw_result(opened)
     if opened is not None and not under_way and not session.is_covered():
-        draw_downloads(opened, as_pdf, serialise.prediction_bytes)
+        draw_downloads(opened, as_pdf, report.printable, serialise.prediction_bytes)
         draw_receipt(opened)

@@ -18,7 +18,8 @@ from htcore import services
 from htcore.__main__ import run as program
 from htcore.cli import app
 from htcore.settings import Settings
-from tests.small_bundle import write_small_bundle
+from htcore.training.card import CAVEATS
+from tests.small_bundle import small_contents, write_small_bundle
 from tests.studies import HeadStudy
 
 EXAMPLE = services.example_studies(Settings())[0].path
@@ -175,6 +176,14 @@ def test_evaluate_without_a_cohort_measures_the_stored_predictions() -> None:
     assert found["metrics"]["auc"]["value"] == pytest.approx(0.75)
     assert found["metrics"]["sensitivity"]["value"] == 1.0 and found["metrics"]["specificity"]["value"] == 0.5
     assert found["model"]["id"] == "small" and found["oracle"] is None
+
+
+@pytest.mark.parametrize("part", ["calibration", "out-of-fold"])
+def test_evaluate_says_which_part_the_stored_patients_had(models: Path, part: str) -> None:
+    write_small_bundle(models / part, validation=small_contents().validation.assign(part=part))
+    told = run("evaluate", "--model", part).stdout
+    assert CAVEATS[part] in told and "Only 2 scans with hemorrhagic transformation" in told
+    assert json.loads(run("evaluate", "--model", part, "--json").stdout)["part"] == part
 
 
 def test_an_undefined_figure_is_said_in_words() -> None:

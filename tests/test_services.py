@@ -22,6 +22,7 @@ from htcore.errors import BundleError, CohortError, DeadlineError, ReadError, Re
 from htcore.limits import limited
 from htcore.networks import LesionGatedResNet
 from htcore.settings import Settings
+from htcore.stages import STAGES
 from htcore.training.cohort import CohortScan
 from htcore.types import Assessment, Volume
 from tests.phantom import head_volume
@@ -45,7 +46,7 @@ def test_examples_ship_and_have_plain_labels() -> None:
 def test_an_example_is_scored_with_evidence_that_adds_up(settings: Settings) -> None:
     stages: list[tuple[str, float]] = []
     opened = services.assess(EXAMPLES[0].path, settings=settings, progress=lambda *stage: stages.append(stage))
-    assert [stage for stage, _ in stages] == list(services.STAGES)
+    assert [stage for stage, _ in stages] == list(STAGES)
     assert stages[0][1] == 0.0 and stages == sorted(stages, key=lambda entry: entry[1])
     assert opened.receipt.simulated and opened.quality.verdict == "ok"
     assert opened.risk is not None and opened.evidence is not None and opened.model is not None
@@ -98,14 +99,14 @@ def test_the_risk_is_told_before_the_explanation_begins(settings: Settings) -> N
     )
     stages = [entry for entry in told if isinstance(entry, str)]
     read, scored = (entry for entry in told if isinstance(entry, Assessment))
-    assert stages == list(services.STAGES)
+    assert stages == list(STAGES)
     assert told.index(read) < told.index("preparing") and told.index("network") < told.index(scored)
     assert told.index(scored) < told.index("explaining")
     assert (read.risk, read.evidence, read.model) == (None, None, None)
     assert (scored.risk, scored.model, scored.evidence) == (opened.risk, opened.model, None)
 
 
-@pytest.mark.parametrize("last", services.STAGES)
+@pytest.mark.parametrize("last", STAGES)
 def test_after_a_stop_no_other_stage_begins(settings: Settings, last: str) -> None:
     stop, begun = threading.Event(), list[str]()
 

@@ -28,7 +28,7 @@ from htcore.evaluation.published import PAPER, PUBLISHED_MODELS, PublishedFigure
 from htcore.evaluation.report import Evaluation, Oracle, evaluate, oracle, to_json
 from htcore.evaluation.subgroups import MIN_EVENTS, Subgroup, subgroups
 from htcore.evaluation.table import MAX_ROWS, RowProblem, TableError, read_predictions
-from htcore.evaluation.validation import ValidationSet, are_simulated
+from htcore.evaluation.validation import ValidationSet, are_simulated, part_of
 from htcore.evaluation.values import Confusion, Interval
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "mcnemar",
     "operating_point",
     "oracle",
+    "part_of",
     "precision_recall_curve",
     "read_predictions",
     "reliability",

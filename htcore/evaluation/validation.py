@@ -33,6 +33,11 @@ def are_simulated(table: pd.DataFrame) -> bool:
     return any(name in table.columns and bool(table[name].notna().any()) for name in ("p_ht", "p_ht_image"))
 
 
+def part_of(table: pd.DataFrame) -> str:
+    """The part that a bundle's stored patients had in its training: validation, calibration or out-of-fold."""
+    return str(table["part"].iloc[0]) if "part" in table.columns and len(table) else "validation"
+
+
 @dataclass(frozen=True, eq=False)
 class ValidationSet:
     """Scans with outcome and prediction.

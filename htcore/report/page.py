@@ -56,7 +56,7 @@ def write_report(assessment: Assessment, made_on: date, label: str = "") -> byte
     made_on
         The date to print.
     label
-        Whose report it is, as the user wrote it; printed letter for letter.
+        Whose report it is, as the user wrote it; in the letters that `printable` leaves of it.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _say(pdf: FPDF, text: str, *, size: float = 9, bold: bool = False, colour: t
 
 
 def printable(text: str) -> str:
-    """``text`` in the characters that PDF's standard fonts have."""
+    """``text`` in the characters that PDF's standard fonts have, "?" for a letter that they lack."""
     return text.translate(_SPELT).encode("cp1252", errors="replace").decode("cp1252")
 
 

@@ -256,5 +256,5 @@ def _forget() -> None:
 
 
 def upload_generation() -> int:
-    """A number that belongs in the uploader's key: with a new one, Streamlit drops the uploaded bytes."""
+    """A number that belongs in the uploader's key: a new one empties it; the bytes go by `forget_uploads` alone."""
     return int(st.session_state.get(_UPLOADS, 0))

@@ -198,6 +198,30 @@ def mirror_sentence(what: str, risk: RiskEstimate, mirrored: float) -> str:
     return f"If the {what} looked like its mirror image: {before} → {after}."
 
 
+def few_events_sentence(n_scans: int, n_events: int) -> str | None:
+    """A warning where too few of the scans have one outcome; ``None`` where there are enough of both."""
+    from htcore.evaluation import MIN_EVENTS
+
+    fewest = min(n_events, n_scans - n_events)
+    if fewest >= MIN_EVENTS:
+        return None
+    return (
+        f"Only {fewest} scans {'with' if n_events == fewest else 'without'} hemorrhagic transformation: below "
+        f"{MIN_EVENTS} the intervals are unsteady. Read no difference into these figures."
+    )
+
+
+def caveats(part: str | None, n_scans: int, n_events: int, *, started: bool = False) -> tuple[str, ...]:
+    """What bounds a model's figures: its patients' ``part`` in the training, where that is known, and few events.
+
+    ``started`` says that its weights were another model's first.
+    """
+    from htcore.training.card import CAVEATS, STARTED
+
+    fewer = few_events_sentence(n_scans, n_events)
+    return tuple(filter(None, (CAVEATS.get(part or ""), STARTED if started else None, fewer)))
+
+
 def lesion_sentence(lesion: LesionMeasure) -> str:
     """What the lesion head measured; side is the patient's."""
     if lesion.side is None or lesion.volume_ml <= 0:

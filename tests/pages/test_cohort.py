@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from htcore.errors import BundleError, CohortError
 from htcore.evaluation import PAPER, Bootstrap, ValidationSet, evaluate, operating_point, youden_threshold
 from htcore.inference.calibrate import Calibration
+from htcore.training.card import CAVEATS
 from htcore.types import ModelIdentity
 from htcore.ui import session
 from htcore.ui.case_pictures import publish
 from htcore.ui.cohort import cases
 from htcore.ui.cohort.controls import ROC_KEY
 from htcore.ui.cohort.data import Cohort, measure
-from htcore.ui.cohort.report import figures_csv, report_html, subgroups_csv
-from htcore.ui.cohort.whole import whole_page
 from htcore.ui.cohort.words import shown
 from htcore.ui.session import PREVALENCE
 from tests.evaluation.cohort import frame
@@ -31,6 +31,7 @@ from tests.small_bundle import write_small_bundle
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "cohort.py")
 MODEL = ModelIdentity("test-model", "ab" * 32, "simulated cohort", simulated=True)
 OWN_THRESHOLD = 0.413
+BARE = ["patient_id", "scan_id", "ht", "probability"]
 
 
 def page_with(
@@ -140,7 +141,7 @@ def test_presets_set_the_threshold_exactly(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_click_on_the_roc_sets_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     from htcore.ui.cohort import controls
 
-    cohort = Cohort(frame(), "k" * 64, MODEL, True, 0.5, simulated=True)
+    cohort = Cohort(frame(), "k" * 64, MODEL, "validation", 0.5, simulated=True)
     state: dict[str, Any] = {}
     monkeypatch.setattr(controls.st, "session_state", state)
     for given, expected in (([0.37], 0.37), (0.21, 0.21)):
@@ -211,7 +212,7 @@ def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.M
 def test_every_section_opens_with_a_whole_and_with_a_bare_table(
     monkeypatch: pytest.MonkeyPatch, section: str, words: str
 ) -> None:
-    bare = frame()[["patient_id", "scan_id", "ht", "probability"]]
+    bare = frame()[BARE]
     for table in (frame(), bare):
         page = page_with(monkeypatch, table, section)
         assert not page.exception and not page.error
@@ -313,12 +314,22 @@ def test_the_file_of_cases_holds_no_pictures(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(cases.st, "download_button", lambda label, data, **_: files.append(data))
     pictured(monkeypatch, tmp_path, frame())
     written = pd.read_csv(StringIO(files[0]()))
+    assert set(written["model"]) == {"m"} and set(written["threshold"]) == {0.45}
     assert len(written) == len(frame()) and {"picture", "stored_row"}.isdisjoint(written.columns)
 
 
 def test_calibration_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame(seed=1).assign(part="calibration"))
     assert "flatter the model" in texts(page)
+
+
+def test_out_of_fold_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = page_with(monkeypatch, frame(seed=1).assign(part="out-of-fold"))
+    told = texts(page)
+    assert "60 simulated patients, each predicted by the one network that never saw them, the model ranks" in told
+    assert "never trained it" not in told and "flatter the model" not in told
+    assert CAVEATS["out-of-fold"] in [warning.value for warning in page.warning]
+    assert "split by patient: out-of-fold patients" in source(page)
 
 
 def test_mixed_tables_are_measured_on_validation_patients(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,13 +351,26 @@ def load(page: AppTest, content: bytes) -> None:
 def test_own_predictions_are_evaluated_on_the_spot_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame())
     mine = frame(n_patients=90, seed=8)
-    load(page, mine[["patient_id", "scan_id", "ht", "probability", "age"]].to_csv(index=False).encode())
+    load(page, mine[[*BARE, "age"]].to_csv(index=False).encode())
     assert not page.exception and not page.error
     assert source(page).startswith("90 patients · 120 scans")
     assert "source: your file" in source(page) and "SIMULATED" not in texts(page)
     assert slider(page).value == 50.0
     next(button for button in page.button if "Back" in button.label).click().run()
     assert source(page).startswith("60 patients · 80 scans")
+
+
+def test_own_predictions_that_hold_the_simulators_truth_are_called_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = page_with(monkeypatch, frame(), "Cases")
+    assert "is simulated again and scored" in texts(page)
+    load(page, frame(n_patients=90, seed=8).to_csv(index=False).encode())
+    assert not page.exception and not page.error
+    assert "source: your file, SIMULATED scans and outcomes" in source(page)
+    assert "90 simulated patients of your file" in texts(page)
+    assert any(warning.value.startswith("SIMULATED scans and outcomes") for warning in page.warning)
+    assert "A scan can be looked at only where its files are." in texts(page)
+    # By this the reports, charts and tables call it so too.
+    assert page.session_state["htcore.cohort.own"].simulated is True
 
 
 def test_own_predictions_of_the_same_scans_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +381,14 @@ def test_own_predictions_of_the_same_scans_are_compared(monkeypatch: pytest.Monk
     assert "On the first scan of 60 patients that both know" in texts(page)
     load(page, worse.assign(patient_id="other-" + worse["patient_id"]).to_csv(index=False).encode())
     assert "too few of the installed model's validation scans" in texts(page)
+
+
+@pytest.mark.parametrize("content", [frame().to_csv(index=False).encode(), b"no table"])
+def test_a_loaded_file_is_not_kept_by_streamlit(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    gone: list[str] = []
+    monkeypatch.setattr(MemoryUploadedFileManager, "remove_file", lambda *named: gone.append(named[-1]))
+    load(page_with(monkeypatch, frame()), content)
+    assert len(gone) == 1
 
 
 @pytest.mark.parametrize(
@@ -379,37 +411,6 @@ def test_a_file_that_cannot_be_used_is_told_and_the_page_stays(
     assert source(page).startswith("60 patients · 80 scans")
     page.button(key="dismiss-problem").click().run()
     assert not page.error
-
-
-def test_downloads_carry_figures_and_source() -> None:
-    table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4, simulated=True), measure(table)
-    point = operating_point(measured.bootstrap, 0.4, 0.2)
-    written = pd.read_csv(StringIO(figures_csv(cohort, measured, point, ("age 60 to 80 years",))))
-    by_name = written.set_index("metric")
-    assert by_name.loc["auc", "value"] == pytest.approx(measured.bootstrap.auc().value)
-    assert by_name.loc["ppv", "low"] == pytest.approx(point.figures["ppv"].low)
-    assert set(written["scans"]) == {"simulated"} and set(written["threshold"]) == {0.4}
-    assert set(written["prevalence_of_predictive_values"]) == {0.2} and set(written["filters"]) == {
-        "age 60 to 80 years"
-    }
-    parts = pd.read_csv(StringIO(subgroups_csv(cohort, measured)))
-    assert parts["n_scans"].tolist() == [part.n_scans for part in measured.subgroups]
-
-
-def test_report_is_one_file_with_notice_model_date_and_the_pages_figures() -> None:
-    table = frame()
-    cohort, measured = Cohort(table, "k" * 64, MODEL, True, 0.4, simulated=True), measure(table)
-    point = operating_point(measured.bootstrap, 0.4)
-    page = report_html(whole_page(cohort, measured, point, ("age <60>",), None))
-    for words in ("Research use only", "SIMULATED", "test-model", "ab" * 32, "age &lt;60&gt;", "Not comparable"):
-        assert words in page, words
-    assert shown("sensitivity", point.figures["sensitivity"]) in page
-    assert page.count("Plotly.newPlot(") == page.count('"showSendToCloud": false') == 7
-    head = page[: page.index("<script")]
-    assert "<script src=" not in page and "<link" not in head
-    own = report_html(whole_page(Cohort(table, "k" * 64, None, True, 0.5, stored=False), measured, point, (), None))
-    assert "source not known" in own and "SIMULATED" not in own
 
 
 def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

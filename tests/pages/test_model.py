@@ -11,11 +11,11 @@ from htcore import services
 from htcore.bundle import Bundle, add_measurement
 from htcore.errors import BundleError
 from htcore.settings import Settings
-from htcore.training.card import card_of
+from htcore.training.card import CAVEATS, card_of
 from htcore.ui import session
 from htcore.ui.model.reporting import ITEMS
 from htcore.ui.model.view import card_stages, flow_rows, joint_words, losses_of, stages_words
-from tests.small_bundle import write_small_bundle
+from tests.small_bundle import small_contents, write_small_bundle
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "model.py")
 
@@ -78,6 +78,16 @@ def test_the_shipped_models_checks_are_answers_and_no_dump(monkeypatch: pytest.M
     assert not {"None", "nan", "-0.1671"} & set(cells) and "< 0.001" in cells
     headings = {str(name) for rows in tables for name in rows.columns}
     assert not {"share_of_best", "sides_asked", "auc"} & headings
+
+
+@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "validation"])
+def test_the_figures_say_which_part_their_patients_had(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str
+) -> None:
+    table = small_contents().validation.assign(part=part)
+    page = page_of(monkeypatch, write_small_bundle(tmp_path / part, validation=table))
+    assert not page.exception and CAVEATS[part] in texts(page)
+    assert "Only 2 scans with hemorrhagic transformation" in texts(page)
 
 
 def test_the_joint_auc_is_on_the_page_with_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:

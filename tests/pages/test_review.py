@@ -14,11 +14,13 @@ from htcore import services
 from htcore.errors import ReadError
 from htcore.inference.clinical import ClinicalModel
 from htcore.types import Familiarity, ModelIdentity, NearCase, RegionContribution
-from htcore.ui import session
+from htcore.ui import session, tab
 from htcore.ui.notice import RESEARCH_NOTICE
 from htcore.ui.review import downloads
 from htcore.ui.review.patient import joined
+from htcore.ui.server import Kept, ServedStudy
 from tests.pages.review_stage import (
+    PAGE,
     UPLOAD,
     assessing,
     fail_with,
@@ -28,6 +30,7 @@ from tests.pages.review_stage import (
     upload,
     with_bundle,
 )
+from tests.small_bundle import write_small_bundle
 from tests.ui.opened import refused, scored
 
 
@@ -201,6 +204,31 @@ def test_a_model_chosen_for_the_next_scan_leaves_the_open_ones_result_alone(
     assert not page.exception and set(asked) == {"test-model"} and texts(page) == before
 
 
+def test_a_reloaded_tab_keeps_its_model_which_the_box_then_shows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        write_small_bundle(tmp_path / name)
+    monkeypatch.setenv("HTCORE_MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv("HTCORE_DEFAULT_MODEL", "first")
+    served = ServedStudy(scored(), None)
+    served.kept = Kept(model="second")
+    monkeypatch.setattr(session, "reclaim", lambda _: served)
+    answer: dict[str, str] = {}
+    monkeypatch.setattr(tab, "_component", lambda: lambda **_: answer)
+    page = AppTest.from_file(PAGE, default_timeout=20).run()
+    assert page.selectbox(key="model-choice").value == "first"
+    # The browser tells the claim once the page is drawn.
+    answer["claim"] = "claim"
+    page.run()
+    for _ in range(2):
+        assert not page.exception and "about 62" in texts(page)
+        assert page.selectbox(key="model-choice").value == page.session_state["htcore.model"] == "second"
+        page.run()
+    page.selectbox(key="model-choice").set_value("first").run()
+    assert page.selectbox(key="model-choice").value == page.session_state["htcore.model"] == "first"
+
+
 def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +311,22 @@ def test_a_download_that_outlives_its_study_leads_nowhere(page: AppTest, monkeyp
     assert json.loads(offered[-1]())["risk"]["probability"] == pytest.approx(0.62)
     with pytest.raises(IndexError):
         first()
+
+
+def test_letters_that_the_report_cannot_print_are_told_beside_the_field(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    told = "The PDF cannot print all of these letters. It will say: "
+    for label, warnings in (
+        ("Łucja, bed 7", [told + "?ucja, bed 7"]),
+        ("Jürgen Šimůnek", [told + "Jürgen Šim?nek"]),
+        ("Zoë", []),
+    ):
+        page.text_input[0].set_value(label).run()
+        assert not page.exception
+        assert [found.value for found in page.warning if "letters" in found.value] == warnings
 
 
 def test_the_nearest_validation_scans_and_their_outcomes(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

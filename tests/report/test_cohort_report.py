@@ -36,7 +36,7 @@ def page_of(simulated: bool | None = True) -> WholePage:
     scores = table[["scan_id"]].assign(**{"Age alone": table["age"]}).to_csv(index=False).encode()
     measured = measure(table, scores)
     model = MODEL if simulated else None
-    cohort = Cohort(table, "k" * 64, model, True, 0.4, stored=bool(simulated), simulated=simulated)
+    cohort = Cohort(table, "k" * 64, model, "validation", 0.4, stored=bool(simulated), simulated=simulated)
     point = operating_point(measured.bootstrap, 0.4)
     return whole_page(cohort, measured, point, ("age 60 to 80 years",), None, datetime(2026, 11, 28, 12, 0))
 

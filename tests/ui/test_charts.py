@@ -77,7 +77,7 @@ def test_the_chart_that_is_drawn_is_the_one_to_take_away(monkeypatch: pytest.Mon
 
 def test_every_chart_of_the_report_carries_the_notice() -> None:
     measured = measure(frame())
-    cohort = Cohort(measured.table, "k" * 64, None, True, 0.4, stored=False, simulated=True)
+    cohort = Cohort(measured.table, "k" * 64, None, None, 0.4, stored=False, simulated=True)
     page = whole_page(cohort, measured, operating_point(measured.bootstrap, 0.4), (), None)
     written = report_html(page)
     assert written.count(NOTICES[True].replace("·", "\\u00b7")) == len(page.charts) == 7

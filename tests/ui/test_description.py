@@ -60,10 +60,15 @@ def test_one_scale_serves_all_studies() -> None:
 
 def test_the_notice_is_the_models() -> None:
     opened = scored()
-    assert describe(refused())["notice"] == describe(opened)["notice"] == RESEARCH_NOTICE
+    assert describe(opened)["notice"] == RESEARCH_NOTICE
     assert opened.model is not None
     other = replace(opened.model, simulated=False, training_data="300 scans of one hospital")
     assert describe(replace(opened, model=other))["notice"].endswith("trained on 300 scans of one hospital")
+
+
+def test_nothing_is_said_of_weights_while_none_have_scored_the_scan() -> None:
+    before = replace(scored(), risk=None, evidence=None, model=None)
+    assert describe(before)["notice"] == describe(refused())["notice"] == "Research use only"
 
 
 def test_description_is_json_with_one_entry_a_slice() -> None:

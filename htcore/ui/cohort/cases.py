@@ -12,6 +12,7 @@ from htcore.evaluation import KINDS, OperatingPoint, case_table, confident_mista
 from htcore.types import SURE, Limits, as_shown
 from htcore.ui.cohort.data import Cohort, Measured
 from htcore.ui.cohort.opening import draw_opening
+from htcore.ui.cohort.report import cases_csv
 
 _MOST_ROWS = 2000
 """More would make every move of the threshold wait for the table; the file has all."""
@@ -53,11 +54,11 @@ _OF_A_MISTAKE = ("picture", "scan_id", "probability", "p_ht_image", "patient_id"
 """The columns of the two narrow tables: what kind their scans are, their titles say."""
 
 
-def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint) -> None:
+def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...]) -> None:
     """The mistakes first, then every scan; a chosen one of a simulated validation set can be opened."""
     cases = case_table(measured.table, point.threshold)
     _draw_mistakes(cohort, cases, point.threshold)
-    _draw_all(cohort, cases, point.threshold)
+    _draw_all(cases, cohort, measured, point.threshold, filters)
 
 
 def _draw_mistakes(cohort: Cohort, cases: pd.DataFrame, threshold: float) -> None:
@@ -98,7 +99,9 @@ def _draw_mistakes(cohort: Cohort, cases: pd.DataFrame, threshold: float) -> Non
     )
 
 
-def _draw_all(cohort: Cohort, cases: pd.DataFrame, threshold: float) -> None:
+def _draw_all(
+    cases: pd.DataFrame, cohort: Cohort, measured: Measured, threshold: float, filters: tuple[str, ...]
+) -> None:
     st.subheader("All scans")
     kinds = st.pills(
         "Show",
@@ -120,7 +123,7 @@ def _draw_all(cohort: Cohort, cases: pd.DataFrame, threshold: float) -> None:
     )
     st.download_button(
         "Download these scans (CSV)",
-        lambda: rows.drop(columns="stored_row", errors="ignore").to_csv(index=False, float_format="%.6g"),
+        partial(cases_csv, rows, cohort, measured, threshold, filters),
         file_name="cohort-cases.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -159,8 +162,8 @@ def _table(
 
 
 def _can_be_simulated(cohort: Cohort) -> bool:
-    """Whether a case can be made again, to be looked at."""
-    return cohort.simulated is True and "lesion_volume_ml" in cohort.table.columns
+    """Whether a case can be made again, to be looked at; nobody knows by what a file's scans were made."""
+    return cohort.model is not None and cohort.simulated is True and "lesion_volume_ml" in cohort.table.columns
 
 
 def _shown(rows: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:

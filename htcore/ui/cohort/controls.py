@@ -25,6 +25,7 @@ from htcore.evaluation import (
 from htcore.inference.calibrate import shift_prevalence
 from htcore.ui import session
 from htcore.ui.cohort.data import Cohort, keep_own, own_cohort
+from htcore.ui.server import forget_uploads
 from htcore.ui.words import plain
 
 ROC_KEY = "cohort-roc"
@@ -220,7 +221,8 @@ def draw_own_predictions() -> None:
         )
         if given is not None:
             _take(given.getvalue())
-            # A new key drops the bytes, which Streamlit would keep in memory.
+            # A new key empties the uploader, but Streamlit would keep the bytes in memory to the session's end.
+            forget_uploads([given])
             st.session_state[_GENERATION] = generation + 1
             st.session_state[_TAKEN] = True
             st.rerun()

@@ -30,6 +30,7 @@ from htcore.evaluation import (
     compared_models,
     decision_curve,
     oracle,
+    part_of,
     precision_recall_curve,
     reliability,
     roc_curve,
@@ -62,8 +63,8 @@ class Cohort:
         Whether the scans are; ``None`` where nobody can know.
     baselines : bytes or None
         The bundle's scores of other models, as `compared_models` reads them.
-    independent : bool
-        Whether the scans took no part in calibrating the model; ``True`` where nobody can know.
+    part : str or None
+        The part that the patients had in the model's training, as `part_of`; ``None`` where nobody can know.
     threshold : float
         What the page starts with: the bundle's own.
     limits : (float, float)
@@ -75,7 +76,7 @@ class Cohort:
     table: pd.DataFrame
     key: str
     model: ModelIdentity | None
-    independent: bool
+    part: str | None
     threshold: float
     baselines: bytes | None = None
     stored: bool = True
@@ -104,7 +105,7 @@ class Measured:
 
 def bundle_cohort(bundle: Bundle) -> Cohort:
     """The bundle's stored predictions on patients that did not train it."""
-    table, independent = services.validation_predictions(bundle)
+    table, _ = services.validation_predictions(bundle)
     baselines = bundle.measurement("baselines.csv")
     key = _content(table, baselines or b"")
     model, threshold = bundle.identity, bundle.calibration.threshold
@@ -112,7 +113,7 @@ def bundle_cohort(bundle: Bundle) -> Cohort:
         table,
         key,
         model,
-        independent,
+        part_of(table),
         threshold,
         baselines,
         simulated=are_simulated(table),
@@ -133,7 +134,11 @@ def keep_own(table: pd.DataFrame | None) -> None:
     if table is None:
         st.session_state.pop(_OWN, None)
     else:
-        st.session_state[_OWN] = Cohort(table, _content(table), None, True, _UPLOAD_THRESHOLD, stored=False)
+        # That no scan's true risk is known does not make them real.
+        simulated = True if are_simulated(table) else None
+        st.session_state[_OWN] = Cohort(
+            table, _content(table), None, None, _UPLOAD_THRESHOLD, stored=False, simulated=simulated
+        )
 
 
 def keep_scored(table: pd.DataFrame, bundle: Bundle, *, simulated: bool) -> None:
@@ -150,7 +155,7 @@ def keep_scored(table: pd.DataFrame, bundle: Bundle, *, simulated: bool) -> None
         table,
         _content(table),
         bundle.identity,
-        True,
+        None,
         bundle.calibration.threshold,
         stored=False,
         simulated=simulated,

@@ -15,6 +15,7 @@ from htcore.evaluation import Interval, OperatingPoint
 from htcore.ui.charts import FORMAT_KEY, TOOLBAR, take_away
 from htcore.ui.cohort.data import Cohort, Measured
 from htcore.ui.cohort.whole import WholePage, source_of, whole_page
+from htcore.ui.cohort.words import warning_sentences
 
 Write = Callable[[WholePage], str | bytes]
 
@@ -40,8 +41,10 @@ def draw_downloads(
         _button(
             "Figures (CSV)", partial(figures_csv, cohort, measured, point, filters), "cohort-figures.csv", "text/csv"
         )
-        _button("Subgroups (CSV)", partial(subgroups_csv, cohort, measured), "cohort-subgroups.csv", "text/csv")
-        _button("ROC points (CSV)", partial(roc_csv, measured), "cohort-roc.csv", "text/csv")
+        _button(
+            "Subgroups (CSV)", partial(subgroups_csv, cohort, measured, filters), "cohort-subgroups.csv", "text/csv"
+        )
+        _button("ROC points (CSV)", partial(roc_csv, cohort, measured, filters), "cohort-roc.csv", "text/csv")
     st.subheader("Pictures")
     st.segmented_control(
         "The camera in a chart's toolbar saves",
@@ -80,10 +83,11 @@ def _keep_format() -> None:
     st.session_state[FORMAT_KEY] = st.session_state["cohort-format"] or "svg"
 
 
-def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
+def _provenance(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> dict[str, Any]:
     """What a row must carry so that nobody takes it for more than it is."""
     model = cohort.model
     return {
+        "filters": "; ".join(filters),
         "n_patients": measured.validation.n_patients,
         "n_scans": measured.validation.n_scans,
         "n_events": measured.validation.n_events,
@@ -94,7 +98,7 @@ def _provenance(cohort: Cohort, measured: Measured) -> dict[str, Any]:
 
 
 def figures_csv(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...] = ()) -> str:
-    """Every figure with its interval, threshold and source, one row a figure."""
+    """Every figure with its interval, threshold, source and what bounds it, one row a figure."""
     figures: dict[str, Interval] = {
         **measured.bootstrap.fixed,
         **measured.bootstrap.calibration_parts,
@@ -103,43 +107,52 @@ def figures_csv(cohort: Cohort, measured: Measured, point: OperatingPoint, filte
     shared = {
         "threshold": point.threshold,
         "prevalence_of_predictive_values": point.prevalence,
-        "filters": "; ".join(filters),
-        **_provenance(cohort, measured),
+        **_provenance(cohort, measured, filters),
+        "warnings": " ".join(warning_sentences(cohort, measured)),
     }
     return pd.DataFrame([{"metric": name, **vars(found), **shared} for name, found in figures.items()]).to_csv(
         index=False
     )
 
 
-def subgroups_csv(cohort: Cohort, measured: Measured) -> str:
-    """One row a part of the scans."""
-    whole = _provenance(cohort, measured)
-    source = {name: whole[name] for name in ("model", "weights_sha256", "scans")}
+def subgroups_csv(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = ()) -> str:
+    """One row a part of the scans, each with its own counts."""
+    whole = _provenance(cohort, measured, filters)
     rows = [
         {
             "factor": part.factor,
             "part": part.name,
+            **whole,
             "n_patients": part.n_patients,
             "n_scans": part.n_scans,
             "n_events": part.n_events,
             **{f"auc_{name}": value for name, value in vars(part.auc).items()},
-            **source,
         }
         for part in measured.subgroups
     ]
     return pd.DataFrame(rows).to_csv(index=False)
 
 
-def roc_csv(measured: Measured) -> str:
-    """One row a point of the model's curve."""
+def roc_csv(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = ()) -> str:
+    """One row a point of the model's curve, with its source."""
     curve = measured.curve
     return pd.DataFrame(
         {
             "threshold": curve.thresholds,
             "false_positive_rate": curve.false_positive_rate,
             "sensitivity": curve.sensitivity,
+            **_provenance(cohort, measured, filters),
         }
     ).to_csv(index=False)
+
+
+def cases_csv(
+    cases: pd.DataFrame, cohort: Cohort, measured: Measured, threshold: float, filters: tuple[str, ...] = ()
+) -> str:
+    """Rows of `case_table` at ``threshold``, with their source."""
+    shared = {"threshold": threshold, **_provenance(cohort, measured, filters)}
+    known = cases.drop(columns="stored_row", errors="ignore")
+    return known.assign(**shared).to_csv(index=False, float_format="%.6g")
 
 
 def report_html(page: WholePage) -> str:

@@ -24,7 +24,7 @@ from htcore.ui.charts import draw_saved_chart
 from htcore.ui.cohort.compared import model_groups, models_words
 from htcore.ui.cohort.controls import ROC_KEY, choose_by_roc
 from htcore.ui.cohort.data import Cohort, Measured
-from htcore.ui.cohort.words import AT_THRESHOLD, NAMES, figure_rows, shown
+from htcore.ui.cohort.words import AT_THRESHOLD, NAMES, figure_rows, shown, warning_sentences
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 
@@ -35,19 +35,24 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
     # The notice stands above the page's title already.
     st.caption(source_line(cohort, measured, filters, with_notice=False))
     auc = measured.bootstrap.auc()
-    whose = "patients of your file" if model is None else "patients"
-    if cohort.simulated:
-        whose = "simulated patients"
+    whose = "simulated patients" if cohort.simulated else "patients"
+    if model is None:
+        whose += " of your file"
     if cohort.stored:
         # A card knows of the last training alone; of those that it started from, the Model page tells.
         earlier = model is not None and len(stages(model.id, model.training_data)) > 1
-        whose += " that took no part in its last training" if earlier else " that never trained it"
+        if cohort.part == "out-of-fold":
+            whose += ", each predicted by the one network that never saw them"
+            whose += " in its last training" if earlier else ""
+        else:
+            whose += " that took no part in its last training" if earlier else " that never trained it"
     st.markdown(
         f"##### On {validation.n_scans} scans of {validation.n_patients} {whose}, the model ranks a scan with "
         f"hemorrhagic transformation above one without in **{auc.value:.1%}** of pairs: AUC {auc.value:.3f} "
         f"(95% interval {auc.low:.3f} to {auc.high:.3f})."
     )
-    _draw_warnings(cohort, measured)
+    for sentence in warning_sentences(cohort, measured):
+        st.warning(sentence, icon=":material/warning:")
 
 
 def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (), *, with_notice: bool = True) -> str:
@@ -59,10 +64,10 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
         f"{validation.n_scans:,} scans, {validation.n_events:,} with HT ({share:.0%})",
     ]
     if model is None:
-        parts += ["source: your file", "model: whichever made it"]
+        source = "source: your file"
+        parts += [f"{source}, SIMULATED scans and outcomes" if cohort.simulated else source, "model: whichever made it"]
     else:
-        split = "validation patients" if cohort.independent else "calibration patients"
-        whose = f"split by patient: {split}" if cohort.stored else "scored in this session"
+        whose = f"split by patient: {cohort.part} patients" if cohort.stored else "scored in this session"
         parts += [
             whose,
             "source: SIMULATED scans and outcomes" if cohort.simulated else "source: real scans",
@@ -73,44 +78,6 @@ def source_line(cohort: Cohort, measured: Measured, filters: tuple[str, ...] = (
     if filters:
         parts.append(f"**only {plain('; '.join(filters))}**")
     return " · ".join(parts)
-
-
-def _only_the_model_is_simulated(cohort: Cohort) -> bool:
-    """Whether a model of simulated scans was asked about real ones."""
-    return cohort.model is not None and cohort.model.simulated and cohort.simulated is False
-
-
-def _draw_warnings(cohort: Cohort, measured: Measured) -> None:
-    validation = measured.validation
-    if _only_the_model_is_simulated(cohort):
-        st.warning(
-            "The model was trained on simulated scans alone: on real ones these figures test a demonstration.",
-            icon=":material/science:",
-        )
-    if cohort.model is not None and not cohort.stored:
-        st.warning(
-            "Fair only if none of these patients trained or calibrated the model: nobody can check that here.",
-            icon=":material/warning:",
-        )
-    if cohort.simulated:
-        st.warning(
-            "SIMULATED scans and outcomes: these figures say nothing about how well the model does on real patients.",
-            icon=":material/science:",
-        )
-    if not cohort.independent:
-        st.warning(
-            "Calibration and threshold were fitted on these same patients, so the figures flatter the model. "
-            "Train with a separate validation cohort for a fair measure.",
-            icon=":material/warning:",
-        )
-    fewest = min(validation.n_events, validation.n_scans - validation.n_events)
-    if fewest < MIN_EVENTS:
-        kind = "with" if validation.n_events == fewest else "without"
-        st.warning(
-            f"Only {fewest} scans {kind} hemorrhagic transformation: below {MIN_EVENTS} the intervals are unsteady. "
-            "Read no difference into these figures.",
-            icon=":material/warning:",
-        )
 
 
 def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint, prevalence: float | None) -> None:

@@ -20,7 +20,7 @@ from htcore.ui.cohort.view import (
     roc_figure,
     subgroup_rows,
 )
-from htcore.ui.cohort.words import AT_THRESHOLD, figure_rows
+from htcore.ui.cohort.words import AT_THRESHOLD, figure_rows, warning_sentences
 from htcore.ui.notice import notice_for
 
 
@@ -69,7 +69,12 @@ def whole_page(
         "Whatever the threshold": fixed_rows(measured),
         "Calibration in figures": figure_rows(measured.bootstrap.calibration_parts),
     }
-    words = [paper_words(cohort, measured).replace("**", ""), calibration_words(measured), resampling_words(measured)]
+    words = [
+        *warning_sentences(cohort, measured),
+        paper_words(cohort, measured).replace("**", ""),
+        calibration_words(measured),
+        resampling_words(measured),
+    ]
     for title, models in model_groups(measured.compared).items():
         tables[title] = model_rows(models)
         words.append(f"{title}. {models_text(models)}")
@@ -103,12 +108,11 @@ def _facts(
     cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...], made: str
 ) -> dict[str, str]:
     validation, model = measured.validation, cohort.model
-    part = "validation" if cohort.independent else "calibration"
     return {
         "Made": made,
         "Model": "not known" if model is None else f"{model.id} {model.weights_sha256}",
         "Scans": f"{validation.n_scans} scans of {validation.n_patients} patients, {validation.n_events} with HT; "
-        f"{source_of(cohort)}{f'; {part} patients, split by patient' if cohort.stored else ''}",
+        f"{source_of(cohort)}{f'; {cohort.part} patients, split by patient' if cohort.stored else ''}",
         "Only": "; ".join(filters) or "all scans",
         "Threshold": f"{point.threshold:.4f}",
         "Predictive values for": f"{point.prevalence:.1%} with HT",

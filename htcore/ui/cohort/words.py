@@ -8,6 +8,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from htcore.evaluation import Interval
+from htcore.training.card import CAVEATS
+from htcore.ui.cohort.data import Cohort, Measured
+from htcore.ui.words import few_events_sentence
 
 NAMES = {
     "auc": "AUC",
@@ -44,6 +47,29 @@ AT_THRESHOLD = (
     "net_benefit",
 )
 _SHARES = frozenset(AT_THRESHOLD) - {"lr_positive", "lr_negative", "net_benefit"}
+
+_BOUNDS = {
+    "calibration": "Calibration and threshold were fitted on these same patients, so the figures flatter the model. "
+    "Train with a separate validation cohort for a fair measure.",
+    "out-of-fold": CAVEATS["out-of-fold"],
+}
+"""What patients that helped to make the model bring with them, by their part in it."""
+
+
+def warning_sentences(cohort: Cohort, measured: Measured) -> tuple[str, ...]:
+    """What bounds the figures of these scans, one sentence or two each; none where nothing does."""
+    found: list[str | None] = []
+    if cohort.model is not None and cohort.model.simulated and cohort.simulated is False:
+        found.append("The model was trained on simulated scans alone: on real ones these figures test a demonstration.")
+    if cohort.model is not None and not cohort.stored:
+        found.append("Fair only if none of these patients trained or calibrated the model: nobody can check that here.")
+    if cohort.simulated:
+        found.append(
+            "SIMULATED scans and outcomes: these figures say nothing about how well the model does on real patients."
+        )
+    found.append(_BOUNDS.get(cohort.part or ""))
+    found.append(few_events_sentence(measured.validation.n_scans, measured.validation.n_events))
+    return tuple(filter(None, found))
 
 
 def shown(name: str, interval: Interval) -> str:

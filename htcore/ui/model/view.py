@@ -17,14 +17,14 @@ from htcore.bundle import Bundle
 from htcore.errors import HtcoreError
 from htcore.plots import FlowRow, flow
 from htcore.plots.learning_curve import loss_curve
-from htcore.training.card import Stage, provenance, stages
+from htcore.training.card import CAVEATS, STARTED, Stage, provenance, stages
 from htcore.ui.charts import draw_chart
 from htcore.ui.figures import NONE, TOLD_APART, difference, p_words, with_interval
 from htcore.ui.model.learning import draw_ablations, draw_efficiency
 from htcore.ui.model.maps import draw_maps
 from htcore.ui.model.moves import draw_moves
 from htcore.ui.notice import notice_for
-from htcore.ui.words import plain
+from htcore.ui.words import caveats, plain
 
 
 def draw_identity(bundle: Bundle, card: dict[str, Any]) -> None:
@@ -193,12 +193,18 @@ def _setting(value: Any) -> str:
 
 
 def draw_performance(card: dict[str, Any]) -> None:
-    """The card's headline figures, and where the rest is."""
+    """The card's headline figures with what bounds them, and where the rest is."""
     st.subheader("How good it is")
     found = card["measured"]["evaluation"]
     if found is None:
         st.info("Too few patients were measured to say.")
         return
+    started = card["training"].get("started_from") is not None
+    for sentence in caveats(card["measured"]["part"], found["n_scans"], found["n_events"], started=started):
+        if sentence in (CAVEATS["validation"], STARTED):
+            st.write(sentence)
+        else:
+            st.warning(sentence, icon=":material/warning:")
     rows = [
         {"Figure": label, "Value": _figure(found["metrics"].get(name))}
         for name, label in (

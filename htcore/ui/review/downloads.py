@@ -11,16 +11,17 @@ from htcore.types import Assessment
 from htcore.ui import session
 from htcore.ui.review.patient import joined
 from htcore.ui.review.risk import at_chosen_prevalence
-from htcore.ui.words import LABEL_LETTERS
+from htcore.ui.words import LABEL_LETTERS, plain
 
 Make = Callable[[Assessment], bytes]
 Report = Callable[[Assessment, str], bytes]
 
 
-def draw_downloads(opened: Assessment, report: Report, prediction: Make) -> None:
+def draw_downloads(opened: Assessment, report: Report, printable: Callable[[str], str], prediction: Make) -> None:
     """Draw the buttons; both files carry the risk at the prevalence that the page shows.
 
-    No identifier is in them but the words that the user wants on the report: these go with the study.
+    No identifier is in them but the words that the user wants on the report: these go with the study. ``printable``
+    is how the report spells them.
     """
     if opened.risk is None:
         return
@@ -32,6 +33,12 @@ def draw_downloads(opened: Assessment, report: Report, prediction: Make) -> None
         placeholder="whose it is, in your own words",
         width=420,
     )
+    if (spelt := printable(whose)) != whose:
+        st.warning(
+            f"The PDF cannot print all of these letters. It will say: {plain(spelt)}",
+            icon=":material/warning:",
+            width=420,
+        )
     with st.container(horizontal=True, vertical_alignment="center", key="downloads"):
         for label, name, mime, make in (
             ("Report (PDF)", "ht-risk-report.pdf", "application/pdf", lambda known: report(known, whose.strip())),

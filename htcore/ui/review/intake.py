@@ -10,6 +10,8 @@ from htcore import services
 from htcore.ui import session
 from htcore.ui.server import forget_uploads
 
+_MODEL_CHOICE = "model-choice"
+
 # File names can name the patient: only sizes are shown. The last error goes as soon as an upload begins. An upload that
 # failed turns red and no more: what that means is said here, as the server never hears of it.
 # Style alone would be put elsewhere and might come after the uploader; beside an element it stands before it.
@@ -96,6 +98,13 @@ def _choose_model() -> None:
     models = [str(model) for model in services.list_models()]
     if len(models) < 2:
         return
-    current = session.current_model()
-    index = models.index(current) if current in models else 0
-    session.choose_model(st.selectbox("Model", models, index=index, key="model-choice"))
+    if session.current_model() not in models:
+        session.choose_model(models[0])
+    # A reloaded tab has its model again only after this was drawn: the box follows the session, never the other way.
+    if st.session_state.get(_MODEL_CHOICE) != session.current_model():
+        st.session_state[_MODEL_CHOICE] = session.current_model()
+    st.selectbox("Model", models, key=_MODEL_CHOICE, on_change=_take_model)
+
+
+def _take_model() -> None:
+    session.choose_model(st.session_state[_MODEL_CHOICE])

@@ -10,7 +10,7 @@ import streamlit as st
 
 from htcore import services
 from htcore.errors import HtcoreError
-from htcore.evaluation import Bootstrap, ValidationSet, are_simulated, operating_point
+from htcore.evaluation import Bootstrap, ValidationSet, are_simulated, operating_point, part_of
 from htcore.plots import gauge
 from htcore.types import Assessment, ModelIdentity, RiskEstimate
 from htcore.ui import session
@@ -144,7 +144,9 @@ def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     weighed_to = None if risk.prevalence == calibration.prevalence else risk.prevalence
     st.write(peers_sentence(peers, risk.limits, simulated=simulated, weighed_to=weighed_to))
     st.write(values_sentence(point, simulated=simulated))
-    if not independent:
+    if part_of(table) == "out-of-fold":
+        st.caption("Each of these scans was predicted by the one network that never saw its patient.")
+    elif not independent:
         st.caption("The model was calibrated on these same scans: both sentences flatter it.")
     figure = place_among(validation, own.probability, calibration.threshold, simulated=simulated, limits=own.limits)
     draw_chart(figure, "place")

@@ -45,7 +45,7 @@ function helpTable() {
 }
 
 export class Controls {
-  constructor(root, acts, notice) {
+  constructor(root, acts, study) {
     this.windows = WINDOWS.map(({ name, width, centre }, i) => button(name, () => acts.preset(i), {
       title: `width ${width}, level ${centre} HU (key ${i + 1}); drag with the right button for any other`,
     }));
@@ -84,10 +84,12 @@ export class Controls {
     });
     this.mapCaption = element("span", "map-caption");
     this.stripCaption = element("div", "caption", {}, STRIP_CAPTION);
+    this.notice = element("div", "notice", {}, study.notice);
     // Made anew for each viewer, so that no listener of a former one stays.
-    this.frame = element("div", "frame", {}, element("div", "notice", {}, notice), bar, this.row,
+    this.frame = element("div", "frame", {}, this.notice, bar, this.row,
       element("div", "readout", {}, this.position, this.mapCaption, this.pointer), this.strip, this.stripCaption);
     root.replaceChildren(this.frame);
+    this.setMaps(study);
   }
 
   toggleHelp() {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from htcore.types import EVIDENCE_TOP, Assessment, Evidence, FloatArray, Volume
-from htcore.ui.notice import RESEARCH_NOTICE, notice_for
+from htcore.ui.notice import RESEARCH_USE, notice_for
 from htcore.ui.server import MAP_STEP
 from htcore.ui.viewer.head import head_box
 
@@ -74,11 +74,9 @@ def describe(assessment: Assessment) -> dict[str, Any]:
 
 
 def _notice(assessment: Assessment) -> str:
-    """What a picture that fills the screen must say itself."""
+    """What a picture that fills the screen must say itself; of weights only once some have scored it."""
     model = assessment.model
-    return (
-        RESEARCH_NOTICE if model is None else notice_for(simulated=model.simulated, training_data=model.training_data)
-    )
+    return RESEARCH_USE if model is None else notice_for(simulated=model.simulated, training_data=model.training_data)
 
 
 def _first_look(assessment: Assessment) -> int:

@@ -25,8 +25,7 @@ export class Viewer {
     this.moved = this.view !== first;
     this.painter = new Painter(this.image, study.map_step);
     const acts = this.acts();
-    this.controls = new Controls(root, acts, study.notice);
-    this.controls.setMaps(study);
+    this.controls = new Controls(root, acts, study);
     listen(this.controls.frame, this.controls.stage, slices, acts);
     this.resize();
     this.load();
@@ -84,6 +83,7 @@ export class Viewer {
   learn(study) {
     const came = Boolean(study.scale) && !this.study.scale;
     this.study = study;
+    this.controls.notice.textContent = study.notice;
     if (!came) return;
     this.controls.setMaps(study);
     if (!this.moved) this.view = atSlice(this.view, study.start, this.slices);
