@@ -12,7 +12,7 @@ from htcore.errors import RefusedError
 from htcore.limits import checkpoint
 from htcore.transforms.channels import make_channels, normalise
 from htcore.transforms.sampling import AIR_HU, SliceStack, stack_from
-from htcore.transforms.symmetry import MidsagittalPlane, find_midsagittal
+from htcore.transforms.symmetry import FURTHEST_DEG, MidsagittalPlane, find_midsagittal
 from htcore.types import CanonicalGrid, FloatArray, ModelInput, Volume
 
 VERSION = "2"
@@ -34,7 +34,8 @@ def prepare(volume: Volume) -> ModelInput:
     Raises
     ------
     RefusedError
-        With code ``no_brain`` where less than 250 mL of tissue lies inside bone.
+        With code ``no_brain`` where less than 250 mL of tissue lies inside bone, ``head_turned`` where no plane is
+        found across which left and right are alike.
     """
     scanned = np.maximum(volume.hu, np.int16(AIR_HU))  # padding must not pull its neighbours down
     stack = stack_from(scanned, volume, pixel_mm=2.0, slice_mm=2.5)
@@ -50,6 +51,13 @@ def prepare(volume: Volume) -> ModelInput:
         )
     checkpoint()
     plane = find_midsagittal(hu, brain, origin, _COARSE_MM)
+    if not plane.found:
+        raise RefusedError(
+            f"A head turned by less than {FURTHEST_DEG:.0f}°, its left and right alike, was expected; across the best "
+            f"plane, turned by {max(abs(plane.yaw_deg), abs(plane.roll_deg)):.0f}°, they differ by "
+            f"{plane.difference_hu:.0f} HU: give a scan with the face straight up.",
+            code="head_turned",
+        )
     grid = _canonical_grid(plane, brain, origin)
     checkpoint()
     fine = _sample_grid(stack, grid)
