@@ -10,7 +10,8 @@ import pytest
 
 from htcore.dicom import read_study
 from htcore.errors import RefusedError
-from htcore.transforms import mask_to_grid, prepare, reproject, symmetry
+from htcore.transforms import canonical, mask_to_grid, prepare, reproject, symmetry
+from htcore.transforms.sampling import stack_from
 from htcore.types import ModelInput, Volume
 from tests.phantom import head_hu, head_volume, rotation_z
 
@@ -161,3 +162,28 @@ def test_a_mirrored_head_gives_the_mirrored_channels() -> None:
 def test_a_mirrored_head_that_is_turned_far_too(example: Volume) -> None:
     volume = turned(example, 33.0)
     assert yaw_of(prepare(mirrored(volume))) == pytest.approx(-yaw_of(prepare(volume)), abs=0.2)
+
+
+def padded(volume: Volume, *, left_mm: float = 0.0, back_mm: float = 0.0, below_mm: float = 0.0) -> Volume:
+    """The same head in a larger field: air on one side, and more slices of air below."""
+    step = float(np.median(np.diff(volume.positions_mm)))
+    below = round(below_mm / step)
+    air = ((below, 0), *((0, round(mm / volume.pixel_spacing_mm[0])) for mm in (back_mm, left_mm)))
+    affines = np.concatenate([np.repeat(volume.affines[:1], below, axis=0), volume.affines])
+    affines[:below, :3, 3] -= step * np.arange(below, 0, -1)[:, None] * volume.normal
+    return Volume(np.pad(volume.hu, air, constant_values=-1000), affines, np.full(len(affines), step))
+
+
+@pytest.mark.parametrize("field", [{"left_mm": 170.0}, {"back_mm": 200.0}, {"below_mm": 300.0}])
+def test_a_head_aside_in_a_large_field_is_not_cut(field: dict[str, float]) -> None:
+    volume = head_volume(spacing_mm=2.0)
+    plain, aside = prepare(volume), prepare(padded(volume, **field))
+    assert aside.brain.sum() == pytest.approx(plain.brain.sum(), rel=0.01)
+    assert np.abs(aside.grid.affine - plain.grid.affine).max() < 1.5
+
+
+def test_a_large_field_is_cut_about_its_middle_where_the_head_lies_near_it() -> None:
+    """From -109 to 169 mm across, the head's middle at 0: 135 mm to either side of 30 mm hold it."""
+    volume = mirrored(padded(mirrored(padded(head_volume(spacing_mm=2.0), left_mm=80.0)), left_mm=20.0))
+    _, origin = canonical._scanner_grid(stack_from(volume.hu, volume))
+    assert origin[0] == pytest.approx(30.0 - 135.0)
