@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"htcore", "errors"},
     {"types", "channels", "settings", "processes", "limits"},
-    {"dicom", "brain", "simulation", "evaluation", "networks"},
+    {"dicom", "brain", "slices", "simulation", "evaluation", "networks"},
     {"quality", "transforms"},
     {"bundle", "plots"},
     {"inference"},

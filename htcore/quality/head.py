@@ -14,6 +14,7 @@ from scipy import ndimage
 from htcore.brain import brain_mask
 from htcore.limits import checkpoint
 from htcore.quality import thresholds as at
+from htcore.slices import slice_groups
 from htcore.types import FloatArray, Volume
 
 _AIR = -1000.0
@@ -170,8 +171,7 @@ def _groups(positions: FloatArray) -> list[slice]:
     n = len(positions)
     step = max(float(np.median(np.diff(positions))), 1e-3) if n > 1 else at.SLICE_MM
     size = max(1, round(at.SLICE_MM / step)) if step < 0.75 * at.SLICE_MM else 1
-    size = min(size, n)
-    return [slice(start, start + size) for start in range(0, n - size + 1, size)]
+    return slice_groups(positions, size)
 
 
 def _heights(z: FloatArray, volume: Volume) -> FloatArray:

@@ -10,7 +10,8 @@ import pytest
 from htcore.errors import StoppedError
 from htcore.limits import limited
 from htcore.quality.head import measure, where_mm
-from tests.quality.painted import points_mm, volume_of
+from tests.quality.painted import HEAD, points_mm, volume_of
+from tests.studies import other
 
 
 def test_places_of_pixels_slice_by_slice() -> None:
@@ -34,3 +35,8 @@ def test_the_nearest_place_on_the_grid() -> None:
     found = head.to_grid(points)
     np.testing.assert_array_equal(found[:, 0], np.abs(local[:, 2:] - head.z_mm).argmin(axis=1))
     assert (found >= 0).all() and (found < head.hu.shape).all()
+
+
+def test_thick_slices_above_thin_ones_stay_alone() -> None:
+    volume = volume_of(other(HEAD, slabs=((40, 1.0), (18, 6.0)), thickness_mm=1.0))
+    assert measure(volume).z_mm[-17:] == pytest.approx(volume.positions_mm[-17:])
