@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"htcore", "errors"},
     {"types", "channels", "settings", "processes", "limits", "tables"},
-    {"dicom", "brain", "simulation", "evaluation", "networks", "hashed", "stages"},
+    {"dicom", "brain", "slices", "simulation", "evaluation", "networks", "hashed", "stages"},
     {"quality", "transforms"},
     {"bundle", "plots"},
     {"inference"},

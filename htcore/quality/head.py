@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from scipy import ndimage
 from htcore.brain import brain_mask
 from htcore.limits import checkpoint
 from htcore.quality import thresholds as at
+from htcore.slices import slice_groups
 from htcore.types import FloatArray, Volume
 
 _AIR = -1000.0
@@ -62,7 +64,7 @@ class Head:
     def to_grid(self, points_mm: FloatArray) -> NDArray[np.intp]:
         """Nearest (slice, row, column) of LPS points (n, 3), inside the grid."""
         local = points_mm @ self.axes.T - self.corner_mm
-        nearest = np.abs(local[:, 2:] - self.z_mm).argmin(axis=1)
+        nearest = np.searchsorted((self.z_mm[1:] + self.z_mm[:-1]) / 2, local[:, 2])
         inplane = np.rint(local[:, 1::-1] / self.pixel_mm).astype(np.intp)
         out = np.column_stack([nearest, inplane])
         return np.asarray(np.clip(out, 0, np.array(self.hu.shape) - 1))
@@ -94,11 +96,15 @@ def measure(volume: Volume) -> Head:
     return Head(hu, brain, pixel_mm, z, _heights(z, volume), nearby, np.array([*low, 0.0]), axes)
 
 
-def where_mm(volume: Volume, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], FloatArray]:
-    """Slices (n,) and LPS millimetres (n, 3) of the pixels of a sparse mask on the scan's own slices."""
-    k, rows, columns = np.unravel_index(np.flatnonzero(mask), mask.shape)
-    pixels = np.column_stack([columns, rows, np.zeros(k.size), np.ones(k.size)])
-    return k, np.asarray(np.einsum("nij,nj->ni", volume.affines[k], pixels)[:, :3])
+def where_mm(
+    volume: Volume, wanted: Callable[[NDArray[np.int16]], NDArray[np.bool_]]
+) -> Iterator[tuple[int, FloatArray]]:
+    """Of each of the scan's own slices, its index and the LPS millimetres (n, 3) of the pixels that are ``wanted``."""
+    for k, section in enumerate(volume.hu):
+        checkpoint()
+        rows, columns = np.nonzero(wanted(section))
+        pixels = np.column_stack([columns, rows, np.zeros(rows.size), np.ones(rows.size)])
+        yield k, np.asarray(pixels @ volume.affines[k, :3].T)
 
 
 def around_brain(head: Head, margin_mm: float = 8.0) -> Head:
@@ -165,8 +171,7 @@ def _groups(positions: FloatArray) -> list[slice]:
     n = len(positions)
     step = max(float(np.median(np.diff(positions))), 1e-3) if n > 1 else at.SLICE_MM
     size = max(1, round(at.SLICE_MM / step)) if step < 0.75 * at.SLICE_MM else 1
-    size = min(size, n)
-    return [slice(start, start + size) for start in range(0, n - size + 1, size)]
+    return slice_groups(positions, size)
 
 
 def _heights(z: FloatArray, volume: Volume) -> FloatArray:

@@ -35,9 +35,10 @@ def streaked_slices(volume: Volume, head: Head) -> NDArray[np.bool_]:
 
 def _dense_places(volume: Volume, head: Head) -> tuple[FloatArray, float]:
     """Places in mm of pixels inside the skull denser than bone, and their volume in cubic millimetres."""
-    k, places = where_mm(volume, volume.hu >= at.METAL_HU)
-    if k.size == 0:
-        return places, 0.0
-    inside = grown(head.brain, 6.0, head.pixel_mm)[tuple(head.to_grid(places).T)]
+    near = grown(head.brain, 6.0, head.pixel_mm)
+    dense, amount = [], 0.0
+    for k, places in where_mm(volume, lambda hu: hu >= at.METAL_HU):
+        dense.append(places[near[tuple(head.to_grid(places).T)]])
+        amount += float(volume.thickness_mm[k]) * len(dense[-1])
     rows_mm, columns_mm = volume.pixel_spacing_mm
-    return places[inside], float((volume.thickness_mm[k] * inside).sum()) * rows_mm * columns_mm
+    return np.concatenate(dense), amount * rows_mm * columns_mm

@@ -103,12 +103,11 @@ def _wrapped(volume: Volume, head: Head, sample: NDArray[np.int16]) -> Iterator[
 
 def _below_air_inside(volume: Volume, head: Head) -> float:
     """Millilitres inside the brain's region that read less than anything can."""
-    k, places = where_mm(volume, volume.hu < at.WRAPPED_LOW_HU)
-    if k.size == 0:
-        return 0.0
-    inside = head.brain[tuple(head.to_grid(places).T)]
+    found = 0.0
+    for k, places in where_mm(volume, lambda hu: hu < at.WRAPPED_LOW_HU):
+        found += float(volume.thickness_mm[k]) * np.count_nonzero(head.brain[tuple(head.to_grid(places).T)])
     rows_mm, columns_mm = volume.pixel_spacing_mm
-    return float((volume.thickness_mm[k] * inside).sum()) * rows_mm * columns_mm / 1000.0
+    return found * rows_mm * columns_mm / 1000.0
 
 
 def _kernel(volume: Volume, head: Head, k: int, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Iterator[Finding]:

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from htcore.brain import brain_mask
+from htcore.brain import BONE_HU, HEIGHT_MM, brain_mask
 from htcore.channels import BRAIN
 from htcore.errors import RefusedError
 from htcore.limits import checkpoint
 from htcore.transforms.channels import make_channels, normalise
 from htcore.transforms.sampling import AIR_HU, SliceStack, stack_from
-from htcore.transforms.symmetry import MidsagittalPlane, find_midsagittal
+from htcore.transforms.symmetry import FURTHEST_DEG, MidsagittalPlane, find_midsagittal
 from htcore.types import CanonicalGrid, FloatArray, ModelInput, Volume
 
 VERSION = "2"
@@ -23,6 +23,8 @@ EARLIER = ("1",)
 SHAPE = (30, 48, 40)
 SLICE_MM, PIXEL_MM = 5.0, 4.0
 _COARSE_MM = 3.0
+_BOX_MM = (135.0, 150.0, 200.0)  # half of the largest region in which the head is looked for
+_HEAD_MM = (100.0, 120.0, 100.0)  # no head reaches further from the median of its bone
 _MIN_BRAIN_ML = 250.0  # a quarter of a small adult brain: less is no head, or hardly covered
 _VERTEX_MARGIN_MM = 5.0
 _NOT_TISSUE_HU = 110.0  # bone and calcium that the 3 mm mask still holds
@@ -34,7 +36,8 @@ def prepare(volume: Volume) -> ModelInput:
     Raises
     ------
     RefusedError
-        With code ``no_brain`` where less than 250 mL of tissue lies inside bone.
+        With code ``no_brain`` where less than 250 mL of tissue lies inside bone, ``head_turned`` where no plane is
+        found across which left and right are alike.
     """
     scanned = np.maximum(volume.hu, np.int16(AIR_HU))  # padding must not pull its neighbours down
     stack = stack_from(scanned, volume, pixel_mm=2.0, slice_mm=2.5)
@@ -50,6 +53,13 @@ def prepare(volume: Volume) -> ModelInput:
         )
     checkpoint()
     plane = find_midsagittal(hu, brain, origin, _COARSE_MM)
+    if not plane.found:
+        raise RefusedError(
+            f"A head turned by less than {FURTHEST_DEG:.0f}°, its left and right alike, was expected; across the best "
+            f"plane, turned by {max(abs(plane.yaw_deg), abs(plane.roll_deg)):.0f}°, they differ by "
+            f"{plane.difference_hu:.0f} HU: give a scan with the face straight up.",
+            code="head_turned",
+        )
     grid = _canonical_grid(plane, brain, origin)
     checkpoint()
     fine = _sample_grid(stack, grid)
@@ -80,13 +90,34 @@ def _scanner_grid(stack: SliceStack) -> tuple[NDArray[np.float32], FloatArray]:
                 corners.append(origin + row * stack.row_step + column * stack.column_step)
     low, high = np.min(corners, axis=0), np.max(corners, axis=0)
     # A head is smaller than 270 mm: a larger field of view holds air, and an absurd one must not fill the memory.
-    middle, half = (low + high) / 2, np.minimum((high - low) / 2, [135.0, 150.0, 200.0])
+    half = np.minimum((high - low) / 2, _BOX_MM)
+    middle = _box_middle(stack, low, high)
     # Even about the middle: a mirrored scan must meet the mirrored grid.
     counts = np.floor(half / _COARSE_MM).astype(int)
     axes = [middle[a] + _COARSE_MM * np.arange(-counts[a], counts[a] + 1) for a in range(3)]
     z, y, x = np.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
     hu = stack.sample(np.stack([x, y, z], axis=-1), AIR_HU)
     return hu, np.array([axes[0][0], axes[1][0], axes[2][0]])
+
+
+def _box_middle(stack: SliceStack, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Middle of the field from ``low`` to ``high``; along an axis that will be cut, moved as little as the head asks.
+
+    The head is where most bone lies, within its height from the top: a body's shoulders lie further down.
+    """
+    middle = (low + high) / 2
+    larger = high - low > 2 * np.array(_BOX_MM)
+    if not larger.any():
+        return middle
+    slices, rows, columns = np.nonzero(stack.values > BONE_HU)
+    if slices.size == 0:
+        return middle
+    bone = stack.origins_mm[slices] + rows[:, None] * stack.row_step + columns[:, None] * stack.column_step
+    top = float(np.percentile(bone[:, 2], 99.9))
+    x, y = np.median(bone[bone[:, 2] > top - HEIGHT_MM, :2], axis=0)
+    head = np.array([x, y, top - HEIGHT_MM / 2])
+    room = np.array(_BOX_MM) - _HEAD_MM
+    return np.asarray(np.where(larger, np.clip(middle, head - room, head + room), middle))
 
 
 def _canonical_grid(plane: MidsagittalPlane, brain: NDArray[np.bool_], origin: FloatArray) -> CanonicalGrid:

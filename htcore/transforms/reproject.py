@@ -70,7 +70,7 @@ class UniformGrid:
 
 
 def uniform_grid(volume: Volume, pixel_mm: float = 1.0) -> UniformGrid:
-    """The smallest axis-aligned grid that holds the scan; slices as close as the scan's closest, at least 1 mm."""
+    """The smallest axis-aligned grid that holds the scan; slices at its median spacing, at least 1 mm."""
     _, rows, columns = volume.shape
     pixels = np.array([[c, r, 0.0, 1.0] for c in (0, columns - 1) for r in (0, rows - 1)])
     corners = np.concatenate([pixels @ affine[:3].T for affine in volume.affines])

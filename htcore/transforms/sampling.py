@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from htcore.slices import slice_groups
 from htcore.types import FloatArray, Volume
 
 AIR_HU = -1000.0
@@ -119,8 +120,8 @@ def _average_slices(
     group = max(1, int(slice_mm / max(float(np.median(np.diff(positions))), 1e-3)))
     if group == 1:
         return stack, origins, positions
-    starts = np.arange(0, len(positions) - group + 1, group)
-    values = np.stack([stack[s : s + group].mean(axis=0, dtype=np.float32) for s in starts])
-    mean_origins = np.stack([origins[s : s + group].mean(axis=0) for s in starts])
-    mean_positions = np.array([positions[s : s + group].mean() for s in starts])
+    groups = slice_groups(positions, group)
+    values = np.stack([stack[one].mean(axis=0, dtype=np.float32) for one in groups])
+    mean_origins = np.stack([origins[one].mean(axis=0) for one in groups])
+    mean_positions = np.array([positions[one].mean() for one in groups])
     return values, mean_origins, mean_positions

@@ -4,32 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
+from htcore.limits import checkpoint
 from htcore.types import FloatArray
 
 _CAP_HU = 60.0  # a difference beyond this counts no more: an infarct or a bleed must not steer the plane
-_MAX_ANGLE_DEG = 25.0
+FURTHEST_DEG = 45.0  # a head turned further is no ordinary scan: its left and right could be mistaken
+_USUAL_DEG, _ALL_DEG = (25.0, 25.0), (95.0, 55.0)  # yaw, roll
 _MAX_SHIFT_MM = 20.0
 _SAMPLES = 4000
 _STEPS = np.array([3.0, 3.0, 2.0])  # degrees, degrees, mm
+# Left and right differ by 6 to 12 HU across the right plane, by 14 and more across a wrong one.
+_ALIKE_HU, _UNLIKE_HU = 12.0, 15.0
+_BETTER_HU = 0.3  # less is two searches that end at one place
+_NEAR_DEG = 1.0  # of the usual limit: the search may have been held there
 
 
 @dataclass(frozen=True)
 class MidsagittalPlane:
-    """Head pose: turned by ``yaw_deg`` about z and ``roll_deg`` about y; the plane passes through ``centre_mm``."""
+    """Head pose: turned by ``yaw_deg`` about z and ``roll_deg`` about y; the plane passes through ``centre_mm``.
+
+    ``difference_hu`` is by how much left and right differ across it, in and around the brain.
+    """
 
     yaw_deg: float
     roll_deg: float
     centre_mm: tuple[float, float, float]
+    difference_hu: float
 
     @property
     def rotation(self) -> FloatArray:
         """Columns are the head's left, posterior and cranial axes in LPS; shape (3, 3)."""
         return pose_rotation(self.yaw_deg, self.roll_deg)
+
+    @property
+    def found(self) -> bool:
+        """Whether left and right are alike across it, with the head turned by less than `FURTHEST_DEG`."""
+        return self.difference_hu < _UNLIKE_HU and max(abs(self.yaw_deg), abs(self.roll_deg)) < FURTHEST_DEG
 
 
 def pose_rotation(yaw_deg: float, roll_deg: float) -> FloatArray:
@@ -56,7 +73,8 @@ def find_midsagittal(
     Notes
     -----
     A coarse search over yaw and roll on a fixed sample of points in and around the brain, then Nelder-Mead from either
-    side. Nothing is random and nothing favours a side: the mirror image of a scan has the mirror image of its plane.
+    side. Only where that ends at its limits or at sides that are not alike, all planes are tried.
+    Nothing is random and nothing favours a side: the mirror image of a scan has the mirror image of its plane.
     """
     image = ndimage.gaussian_filter(np.clip(hu, -100.0, 150.0), 1.0)
     head = ndimage.binary_dilation(brain, iterations=max(1, round(9.0 / spacing_mm)))
@@ -64,29 +82,25 @@ def find_midsagittal(
     centre: FloatArray = np.argwhere(brain).mean(axis=0)[::-1] * spacing_mm
     here = _at(image, points, spacing_mm)
 
-    def cost(pose: FloatArray) -> float:
+    def cost(pose: FloatArray, widest_deg: tuple[float, float] = _USUAL_DEG) -> float:
         yaw, roll, shift = pose
         left = pose_rotation(yaw, roll)[:, 0]
         distance = (points - centre) @ left - shift
         mirrored: FloatArray = points - 2.0 * distance[:, None] * left
         difference = np.minimum(np.abs(here - _at(image, mirrored, spacing_mm)), _CAP_HU)
-        beyond = max(0.0, abs(yaw) - _MAX_ANGLE_DEG, abs(roll) - _MAX_ANGLE_DEG, abs(shift) - _MAX_SHIFT_MM)
+        beyond = max(0.0, abs(yaw) - widest_deg[0], abs(roll) - widest_deg[1], abs(shift) - _MAX_SHIFT_MM)
         return float(difference.mean()) + float(beyond)
 
-    start = _coarse(cost)
-    ends = [
-        optimize.minimize(
-            cost,
-            start,
-            method="Nelder-Mead",
-            options={"initial_simplex": simplex, "xatol": 0.1, "fatol": 0.005, "maxfev": 90},
-        )
-        for simplex in (np.array([start, *(start + np.diag(side * _STEPS))]) for side in (1.0, -1.0))
-    ]
-    best = min(ends, key=lambda end: float(end.fun)).x
+    best, difference = _refined(cost, _coarse(cost))
+    if difference > _ALIKE_HU or max(abs(best[:2])) > min(_USUAL_DEG) - _NEAR_DEG:
+        checkpoint()
+        far = partial(cost, widest_deg=_ALL_DEG)
+        other, other_difference = _refined(far, _coarse_far(far))
+        if other_difference < difference - _BETTER_HU:
+            best, difference = other, other_difference
     left = pose_rotation(best[0], best[1])[:, 0]
     x, y, z = centre + best[2] * left + origin_mm
-    return MidsagittalPlane(float(best[0]), float(best[1]), (float(x), float(y), float(z)))
+    return MidsagittalPlane(float(best[0]), float(best[1]), (float(x), float(y), float(z)), difference)
 
 
 def _sample(head: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -108,6 +122,27 @@ def _coarse(cost: Callable[[FloatArray], float]) -> FloatArray:
         trials = [np.where(np.arange(3) == axis, step, pose) for step in steps]
         pose = min(trials, key=cost)
     return pose
+
+
+def _coarse_far(cost: Callable[[FloatArray], float]) -> FloatArray:
+    """Best of a grid over yaw and roll together: far from the right one of them the other cannot be told."""
+    yaws, rolls = np.arange(-90.0, 91.0, 6.0), np.arange(-48.0, 49.0, 6.0)
+    return min((np.array([yaw, roll, 0.0]) for yaw, roll in product(yaws, rolls)), key=cost)
+
+
+def _refined(cost: Callable[[FloatArray], float], start: FloatArray) -> tuple[FloatArray, float]:
+    """The pose of least cost near ``start``, and that cost."""
+    ends = [
+        optimize.minimize(
+            cost,
+            start,
+            method="Nelder-Mead",
+            options={"initial_simplex": simplex, "xatol": 0.1, "fatol": 0.005, "maxfev": 90},
+        )
+        for simplex in (np.array([start, *(start + np.diag(side * _STEPS))]) for side in (1.0, -1.0))
+    ]
+    best = min(ends, key=lambda end: float(end.fun))
+    return np.asarray(best.x, dtype=np.float64), float(best.fun)
 
 
 def _at(image: NDArray[np.float32], points: FloatArray, spacing_mm: float) -> NDArray[np.float32]:

@@ -201,7 +201,7 @@ def _codes() -> dict[str, set[str]]:
                 code, severity = node.args[0], node.args[1]
                 assert isinstance(code, ast.Constant), "a code is written out where it is yielded"
                 out.setdefault(code.value, set()).update(re.findall(r"info|warn|refuse", ast.unparse(severity)))
-    return out | {"no_brain": {"refuse"}}
+    return out | {"no_brain": {"refuse"}, "head_turned": {"refuse"}}
 
 
 def test_the_documentation_lists_every_code_with_its_severities() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -61,6 +64,25 @@ def test_padding_outside_the_head_is_no_wrap() -> None:
     hu = volume.hu.copy()
     hu[:, :4] = -2000
     assert severity(with_hu(volume, hu), "wrapped") is None
+
+
+def test_padding_round_every_slice_takes_little_memory(peak_mib: Callable[[], float]) -> None:
+    """A fifth of each picture reads -3024, as around a round field of view."""
+    volume = volume_of(other(HEAD, slabs=((60, 2.5),), thickness_mm=2.5, shape=(256, 256), pixel_mm=(0.9, 0.9)))
+    rows, columns = np.indices(volume.shape[1:])
+    padded = with_hu(volume, np.where(np.hypot(rows - 127.5, columns - 127.5) > 128, -3024, volume.hu))
+    tracemalloc.reset_peak()
+    before = peak_mib()
+    assert quality.check(padded, PLAIN).verdict == "ok"
+    assert peak_mib() - before < 80
+
+
+def test_padding_outside_the_head_hides_no_wrap_inside() -> None:
+    volume = volume_of()
+    hu = volume.hu.copy()
+    hu[:, :4] = -3024
+    hu[13, 60, 40:44] = -3024
+    assert severity(with_hu(volume, hu), "wrapped") == "refuse"
 
 
 @pytest.mark.parametrize(("noise_hu", "expected"), [(5.0, None), (14.0, "warn"), (60.0, "refuse")])

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from htcore.dicom import read_study
 from htcore.errors import RefusedError
-from htcore.transforms import mask_to_grid, prepare, reproject
-from htcore.types import Volume
+from htcore.transforms import canonical, mask_to_grid, prepare, reproject, symmetry
+from htcore.transforms.sampling import stack_from
+from htcore.types import ModelInput, Volume
 from tests.phantom import head_hu, head_volume, rotation_z
 
 INFARCT_MM = np.array([42.0, 20.0, 20.0])
+EXAMPLE = Path(__file__).resolve().parents[2] / "models" / "examples" / "right-infarct.zip"
+
+
+@pytest.fixture(scope="module")
+def example() -> Volume:
+    """A simulated head: unlike the phantom, its front is not the mirror image of its back."""
+    return read_study(EXAMPLE)[0]
 
 
 def darkest_mm(volume: Volume) -> np.ndarray:
@@ -22,13 +32,51 @@ def darkest_mm(volume: Volume) -> np.ndarray:
     return prepared.grid.to_mm(np.array([i, j, k], dtype=float))
 
 
+def yaw_of(prepared: ModelInput) -> float:
+    """Degrees about z by which the grid's left is turned from the scanner's."""
+    x, y = prepared.grid.affine[:2, 0]
+    return float(np.degrees(np.arctan2(y, x)))
+
+
+def turned(volume: Volume, yaw_deg: float) -> Volume:
+    """The head turned about z: only where the pixels lie changes."""
+    rotation = np.eye(4)
+    rotation[:3, :3] = rotation_z(yaw_deg)
+    return replace(volume, affines=rotation @ volume.affines)
+
+
 @pytest.mark.parametrize("yaw_deg", [-12.0, 0.0, 9.0])
 def test_yaw_is_found_within_two_degrees(yaw_deg: float) -> None:
     prepared = prepare(head_volume(yaw_deg=yaw_deg))
+    assert yaw_of(prepared) == pytest.approx(yaw_deg, abs=2.0)
     left = prepared.grid.affine[:3, 0] / np.linalg.norm(prepared.grid.affine[:3, 0])
-    assert np.degrees(np.arctan2(left[1], left[0])) == pytest.approx(yaw_deg, abs=2.0)
     centre = prepared.grid.to_mm(np.array([19.5, 23.5, 15.0]))
     assert abs(left @ centre) < 3.0, "the middle of the grid lies on the mid-sagittal plane through the origin"
+
+
+@pytest.mark.parametrize("yaw_deg", [-35.0, 20.0, 30.0, 40.0])
+def test_a_head_turned_far_is_found_too(example: Volume, yaw_deg: float) -> None:
+    straight = yaw_of(prepare(example))
+    assert yaw_of(prepare(turned(example, yaw_deg))) == pytest.approx(straight + yaw_deg, abs=1.5)
+
+
+@pytest.mark.parametrize("yaw_deg", [-60.0, 90.0])
+def test_a_head_turned_aside_is_refused(example: Volume, yaw_deg: float) -> None:
+    with pytest.raises(RefusedError, match="straight up") as caught:
+        prepare(turned(example, yaw_deg))
+    assert caught.value.code == "head_turned"
+
+
+def test_sides_that_are_nowhere_alike_are_refused(example: Volume) -> None:
+    blocks = np.random.default_rng(0).choice([-30, 30], (16, 16)).repeat(16, axis=0).repeat(16, axis=1)
+    with pytest.raises(RefusedError) as caught:
+        prepare(replace(example, hu=(example.hu + blocks).astype(np.int16)))
+    assert caught.value.code == "head_turned"
+
+
+def test_an_ordinary_head_is_not_searched_for_further(example: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(symmetry, "_coarse_far", lambda cost: pytest.fail("the usual search is enough"))
+    prepare(turned(example, 20.0))
 
 
 @pytest.mark.parametrize("flip_columns", [False, True])
@@ -109,3 +157,33 @@ def test_a_mirrored_head_gives_the_mirrored_channels() -> None:
     one, other = prepare(volume), prepare(mirrored(volume))
     np.testing.assert_allclose(one.channels, other.channels[..., ::-1], atol=1e-4)
     assert np.abs(one.channels - other.channels).max() > 1.0
+
+
+def test_a_mirrored_head_that_is_turned_far_too(example: Volume) -> None:
+    volume = turned(example, 33.0)
+    assert yaw_of(prepare(mirrored(volume))) == pytest.approx(-yaw_of(prepare(volume)), abs=0.2)
+
+
+def padded(volume: Volume, *, left_mm: float = 0.0, back_mm: float = 0.0, below_mm: float = 0.0) -> Volume:
+    """The same head in a larger field: air on one side, and more slices of air below."""
+    step = float(np.median(np.diff(volume.positions_mm)))
+    below = round(below_mm / step)
+    air = ((below, 0), *((0, round(mm / volume.pixel_spacing_mm[0])) for mm in (back_mm, left_mm)))
+    affines = np.concatenate([np.repeat(volume.affines[:1], below, axis=0), volume.affines])
+    affines[:below, :3, 3] -= step * np.arange(below, 0, -1)[:, None] * volume.normal
+    return Volume(np.pad(volume.hu, air, constant_values=-1000), affines, np.full(len(affines), step))
+
+
+@pytest.mark.parametrize("field", [{"left_mm": 170.0}, {"back_mm": 200.0}, {"below_mm": 300.0}])
+def test_a_head_aside_in_a_large_field_is_not_cut(field: dict[str, float]) -> None:
+    volume = head_volume(spacing_mm=2.0)
+    plain, aside = prepare(volume), prepare(padded(volume, **field))
+    assert aside.brain.sum() == pytest.approx(plain.brain.sum(), rel=0.01)
+    assert np.abs(aside.grid.affine - plain.grid.affine).max() < 1.5
+
+
+def test_a_large_field_is_cut_about_its_middle_where_the_head_lies_near_it() -> None:
+    """From -109 to 169 mm across, the head's middle at 0: 135 mm to either side of 30 mm hold it."""
+    volume = mirrored(padded(mirrored(padded(head_volume(spacing_mm=2.0), left_mm=80.0)), left_mm=20.0))
+    _, origin = canonical._scanner_grid(stack_from(volume.hu, volume))
+    assert origin[0] == pytest.approx(30.0 - 135.0)

@@ -28,6 +28,15 @@ def test_averaging_pixels_and_slices_keeps_positions() -> None:
     assert np.abs(stack.sample(inside, 0.0) - head_hu(inside)).max() < 3.0
 
 
+def test_thick_slices_above_thin_ones_stay_as_they_are() -> None:
+    """Sixty-one thin slices over the base, 0.625 mm apart, and 25 of 5 mm above."""
+    volume = head_volume(spacing_mm=2.0, gaps_mm=(0.625,) * 60 + (5.0,) * 25)
+    stack = stack_from(volume.hu, volume, slice_mm=2.5)
+    assert len(stack.values) == 16 + 25
+    np.testing.assert_array_equal(stack.values[-25:], volume.hu[-25:])
+    np.testing.assert_allclose(stack.positions_mm[-25:], volume.positions_mm[-25:])
+
+
 def test_beyond_the_scan_is_outside() -> None:
     volume = head_volume()
     points = np.array([[0.0, 0.0, 500.0], [0.0, 400.0, 0.0]])
