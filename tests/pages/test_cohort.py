@@ -454,10 +454,12 @@ def test_who_beats_whom_is_said_above_a_table_that_fits(monkeypatch: pytest.Monk
     assert "does **better** than *\\<b\\>Coin*" in said and "**cannot be told apart** from *Same*" in said
     assert "does **worse** than *truth \\(reference\\)* (AUC 1.000, p < 0.001)" in said
     assert "Learnt from images prepared in an older way (preparation 1, this model:" in said
-    many = {f"Upside down {number}": -table["probability"] for number in range(4)}
+    many = {f"Upside down {number}": -table["probability"] for number in range(3)}
+    many["Upside down, 47 patients"] = -table["probability"]
     scores = pd.DataFrame({"scan_id": table["scan_id"], "Same": table["probability"], **many})
     said = texts(page_with(monkeypatch, table, "Compared", baselines=scores.to_csv(index=False).encode()))
-    assert "does **better** than 4 of 5 (AUC 0." in said and "each p < 0.001)" in said
+    assert "does **better** than 4 of 5 (AUC 0." in said
+    assert "each p < 0.001; 1 of them learnt from 47 patients alone)" in said
 
 
 def one_case(scan_id: str, lesion_volume_ml: float) -> None:

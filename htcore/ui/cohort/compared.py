@@ -155,7 +155,9 @@ def _named(models: Sequence[ComparedModel], asked: int, write: Callable[[str], s
     if p_cell(min(p_values)) == p_cell(max(p_values)):
         sizes = f"each {p_words(max(p_values))}"
     count = f"all {asked}" if len(models) == asked else f"{len(models)} of {asked}"
-    return f"{count} (AUC {min(areas):.3f} to {max(areas):.3f}, {sizes})"
+    learnt = [patients for model in models if (patients := _parts(model)["patients"]) is not None]
+    few = f"; {len(learnt)} of them learnt from {listed(list(dict.fromkeys(learnt)))} patients alone" if learnt else ""
+    return f"{count} (AUC {min(areas):.3f} to {max(areas):.3f}, {sizes}{few})"
 
 
 def paper_rows(measured: Measured, point: OperatingPoint) -> pd.DataFrame:
