@@ -48,6 +48,14 @@ def mean_of(factors: torch.Tensor | None) -> NDArray[np.float32]:
     return np.asarray(factors.mean(dim=0).numpy())
 
 
+def share_of(cause: str, scans: Scans) -> Logits:
+    """What a cause adds to each scan's log-odds, (scans,); ends the program where a scan's truth does not tell."""
+    shares = [entry.scan.number(f"log_odds_{cause}") for entry in scans]
+    if None in shares:
+        raise SystemExit(f"The truth.csv of the cohort does not tell what {cause} adds: give one that was simulated.")
+    return np.array(shares, dtype=np.float64)
+
+
 def knowing(logits: Logits, share: Logits, labels: NDArray[np.bool_]) -> Logits:
     """Logits with one cause known: each scan's from a logistic regression on the others' logits and causes."""
     folds = StratifiedKFold(10, shuffle=True, random_state=0)
@@ -68,9 +76,7 @@ def main() -> None:
     cache = arguments.cache or arguments.cohort.parent / "prepared"
     entries, _ = prepare_scans(tuple(first.values()), cache)
     labels = np.array([entry.scan.ht for entry in entries])
-    shares = {
-        name: np.array([entry.scan.number(f"log_odds_{name}") or 0.0 for entry in entries]) for name in IMAGE_EFFECTS
-    }
+    shares = {name: share_of(name, entries) for name in IMAGE_EFFECTS}
     logits, factors = answers(services.load_bundle_by_id(arguments.model), entries)
     truth = standardised_factors(entries)
     print(f"{'':20s}{'SD of its log-odds':>20s}{'r with the logit':>18s}{'r of its regression':>21s}")

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.causes import knowing, share_of
 from benchmarks.learning import first_patients, keep_scores, prepared
 from htcore.bundle import load_bundle
 from htcore.errors import CohortError
+from htcore.evaluation.delong import delong_interval
 from htcore.training.cache import PreparedScan
 from htcore.training.cohort import CohortScan
 from tests.small_bundle import write_small_bundle
@@ -70,3 +72,21 @@ def test_scores_of_the_validation_scans_are_kept_beside_former_ones_and_others_n
     with pytest.raises(SystemExit, match="not the model's validation scans"):
         keep_scores(load_bundle(bundle.path), scans[1:], {"plain": np.zeros(3)})
     assert load_bundle(bundle.path).measurement("baselines.csv") == content
+
+
+def test_a_cause_that_the_logit_lacks_ranks_better_once_it_is_known_and_chance_does_not() -> None:
+    rng = np.random.default_rng(2)
+    seen, missed, nothing = rng.normal(size=(3, 600))
+    labels = rng.random(600) < 1 / (1 + np.exp(-2 * seen - 2 * missed))
+    alone, known, chance = (
+        delong_interval(labels, scores).value
+        for scores in (seen, knowing(seen, missed, labels), knowing(seen, nothing, labels))
+    )
+    assert known > alone + 0.05 and abs(chance - alone) < 0.02
+
+
+def test_a_cohort_without_the_causes_shares_ends_the_benchmark() -> None:
+    told = PreparedScan(CohortScan("a", "a1", Path("a1"), True, values={"log_odds_cortical": 0.0}), Path(), 5.0, "a")
+    assert share_of("cortical", (told,)).tolist() == [0.0]
+    with pytest.raises(SystemExit, match="does not tell what cortical adds"):
+        share_of("cortical", (told, entry("b", "b1")))
