@@ -234,6 +234,11 @@ class Bundle:
         return values if isinstance(values, dict) else {}
 
     @property
+    def started(self) -> bool:
+        """Whether its weights were another model's first, whose patients the bundle does not know."""
+        return self.training.get("started_from") is not None
+
+    @property
     def training_log(self) -> pd.DataFrame:
         """One row an epoch."""
         return pd.read_csv(self.path / _LOG)

@@ -336,15 +336,15 @@ def evaluate(
         for name, interval in {**found["metrics"], **parts}.items():
             value, low, high = (_number(interval[key]) for key in ("value", "low", "high"))
             typer.echo(f"{name:26s} {value} ({low}–{high})")
-        ceiling = done.evaluation.oracle
-        if ceiling is not None and ceiling.image_auc is not None:
+        if (ceiling := done.evaluation.oracle) is not None and ceiling.image_auc is not None:
             typer.echo(
                 f"best possible from the image (simulator's truth, first scans): AUC {ceiling.image_auc:.3f}; "
                 f"the model on these scans {ceiling.model_auc:.3f}, {ceiling.model_auc / ceiling.image_auc:.3f} of it"
             )
         if cohort is not None:
             typer.echo(f"left out: {len(done.refused)} scans")
-        typer.echo("".join(f"{text}\n" for text in caveats(done.part, found["n_scans"], found["n_events"])), nl=False)
+        told = caveats(done.part, found["n_scans"], found["n_events"], started=bundle.started)
+        typer.echo("".join(f"{text}\n" for text in told), nl=False)
         typer.echo(f"model {bundle.identity.id}, trained on {bundle.identity.training_data}. {_NOTICE}")
 
 

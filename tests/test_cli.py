@@ -18,7 +18,7 @@ from htcore import services
 from htcore.__main__ import run as program
 from htcore.cli import app
 from htcore.settings import Settings
-from htcore.training.card import CAVEATS
+from htcore.training.card import CAVEATS, STARTED
 from tests.small_bundle import small_contents, write_small_bundle
 from tests.studies import HeadStudy
 
@@ -184,6 +184,12 @@ def test_evaluate_says_which_part_the_stored_patients_had(models: Path, part: st
     told = run("evaluate", "--model", part).stdout
     assert CAVEATS[part] in told and "Only 2 scans with hemorrhagic transformation" in told
     assert json.loads(run("evaluate", "--model", part, "--json").stdout)["part"] == part
+
+
+def test_evaluate_says_whom_a_model_that_started_from_another_may_know(models: Path) -> None:
+    write_small_bundle(models / "later", training={"started_from": {"id": "before", "weights_sha256": "0" * 64}})
+    assert STARTED in run("evaluate", "--model", "later").stdout
+    assert STARTED not in run("evaluate").stdout
 
 
 def test_an_undefined_figure_is_said_in_words() -> None:
