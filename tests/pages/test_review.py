@@ -289,9 +289,12 @@ def test_a_refused_scan_has_nothing_to_hide_or_to_take_along(page: AppTest, monk
     assert len(page.get("download_button")) == 2
 
 
-def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("covered", [False, True])
+def test_clear_forgets_the_study(page: AppTest, monkeypatch: pytest.MonkeyPatch, covered: bool) -> None:
     assessing(monkeypatch, scored)
     upload(page)
+    if covered:
+        press(page, "Hide the result")
     press(page, "Clear this study")
     page.run()
     assert page.title[0].value == "Review a scan"

@@ -36,4 +36,6 @@ def draw_covered() -> None:
     with words:
         if session.job() is not None:
             draw_progress()
+        else:
+            st.button("Clear this study", icon=":material/close:", on_click=session.clear)
         st.info("The result is hidden.", icon=":material/visibility_off:")
