@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from htcore.evaluation import metrics
 from htcore.evaluation.bootstrap import Bootstrap
 from htcore.evaluation.validation import ValidationSet
+from htcore.evaluation.values import outcomes
 
 Curve = NDArray[np.float64]
 _BAND_POINTS = 101
@@ -38,6 +39,7 @@ class RocCurve:
 
 def roc_curve(labels: NDArray[np.bool_], scores: Curve, bootstrap: Bootstrap | None = None) -> RocCurve:
     """ROC curve of ``scores`` (scans,), with a band where the ``bootstrap`` of the same scans is given."""
+    labels = outcomes(labels)
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     ends = np.concatenate((np.flatnonzero(ranked[1:] != ranked[:-1]), [ranked.size - 1]))
@@ -71,7 +73,8 @@ class PrecisionRecallCurve:
 def precision_recall_curve(labels: NDArray[np.bool_], scores: Curve) -> PrecisionRecallCurve:
     """One point a distinct score; equal scores are called together."""
     curve = roc_curve(labels, scores)
-    events, others = int(labels.sum()), int((~labels).sum())
+    events = np.count_nonzero(labels)
+    others = labels.size - events
     found, false = curve.sensitivity[1:] * events, curve.false_positive_rate[1:] * others
     return PrecisionRecallCurve(
         curve.sensitivity[1:], found / (found + false), curve.thresholds[1:], events / labels.size

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
 from htcore.errors import CohortError
-from htcore.evaluation.values import Interval
+from htcore.evaluation.values import Interval, outcomes
 
 
 def delong_variance(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> tuple[float, float]:
@@ -38,7 +38,8 @@ def delong_interval(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> I
     value, variance = delong_variance(labels, scores)
     half = float(norm.ppf(0.975)) * variance**0.5
     found = Interval(value, max(0.0, value - half), min(1.0, value + half))
-    return found.with_exact_end(int(min(np.sum(labels), np.sum(~labels))))
+    events = np.count_nonzero(labels)
+    return found.with_exact_end(min(events, len(labels) - events))
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def _placements(
     labels: NDArray[np.bool_], scores: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """For each event the share of others it exceeds, for each other the share of events that exceed it."""
-    positives, negatives = scores[labels], scores[~labels]
+    events = outcomes(labels)
+    positives, negatives = scores[events], scores[~events]
     m, n = positives.size, negatives.size
     if min(m, n) < 2:
         raise CohortError("An interval needs at least two scans of each outcome: add scans.", code="one_class")

@@ -5,7 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from htcore.errors import UsageError
+
+
+def outcomes(labels: ArrayLike) -> NDArray[np.bool_]:
+    """Labels as booleans, so that 1 and 0 choose no rows by number.
+
+    Raises
+    ------
+    UsageError
+        If one is neither true, false, 1 nor 0.
+    """
+    given = np.asarray(labels)
+    found = given == 1
+    if not (found | (given == 0)).all():
+        raise UsageError("outcomes are true and false, or 1 and 0")
+    return found
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ class Confusion:
     @classmethod
     def at(cls, labels: NDArray[np.bool_], probability: NDArray[np.float64], threshold: float) -> Confusion:
         """Counts where a probability at or above ``threshold`` is a positive call."""
-        called = probability >= threshold
+        labels, called = outcomes(labels), probability >= threshold
         return cls(
             int((labels & called).sum()),
             int((~labels & called).sum()),

@@ -15,10 +15,12 @@ from htcore.evaluation import (
     Bootstrap,
     Confusion,
     ValidationSet,
+    delong_difference,
     delong_interval,
     delong_variance,
     evaluate,
     metrics,
+    precision_recall_curve,
     reliability,
     roc_curve,
     to_json,
@@ -53,6 +55,25 @@ def test_hand_worked_figures() -> None:
         assert value[name] == pytest.approx(2 / 3)
     assert value["brier"] == pytest.approx((0.01 + 0.16 + 0.49 + 0.36 + 0.04 + 0.01) / 6)
     assert (result.n_patients, result.n_scans, result.n_events) == (6, 6, 3)
+
+
+def test_outcomes_may_be_zeros_and_ones(validation: ValidationSet) -> None:
+    true, p = validation.labels, validation.probability
+    for numbers in (true.astype(int), true.astype(float)):
+        assert delong_interval(numbers, p) == delong_interval(true, p)
+        assert delong_difference(numbers, p, 1 - p) == delong_difference(true, p, 1 - p)
+        assert Confusion.at(numbers, p, 0.4) == Confusion.at(true, p, 0.4)
+        assert np.array_equal(roc_curve(numbers, p).false_positive_rate, roc_curve(true, p).false_positive_rate)
+        assert np.array_equal(precision_recall_curve(numbers, p).precision, precision_recall_curve(true, p).precision)
+
+
+@pytest.mark.parametrize("wrong", [2, -1, np.nan])
+def test_outcomes_of_other_numbers_are_refused(validation: ValidationSet, wrong: float) -> None:
+    numbers = validation.labels.astype(float)
+    numbers[3] = wrong
+    for measure in (delong_interval, roc_curve):
+        with pytest.raises(UsageError, match="outcomes are true and false"):
+            measure(numbers, validation.probability)
 
 
 def test_figures_agree_with_scikit_learn(validation: ValidationSet) -> None:
