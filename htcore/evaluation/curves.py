@@ -73,7 +73,7 @@ class PrecisionRecallCurve:
 def precision_recall_curve(labels: NDArray[np.bool_], scores: Curve) -> PrecisionRecallCurve:
     """One point a distinct score; equal scores are called together."""
     curve = roc_curve(labels, scores)
-    events = np.count_nonzero(labels)
+    events = int(np.count_nonzero(labels))
     others = labels.size - events
     found, false = curve.sensitivity[1:] * events, curve.false_positive_rate[1:] * others
     return PrecisionRecallCurve(

@@ -38,7 +38,7 @@ def delong_interval(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> I
     value, variance = delong_variance(labels, scores)
     half = float(norm.ppf(0.975)) * variance**0.5
     found = Interval(value, max(0.0, value - half), min(1.0, value + half))
-    events = np.count_nonzero(labels)
+    events = int(np.count_nonzero(labels))
     return found.with_exact_end(min(events, len(labels) - events))
 
 

@@ -19,7 +19,7 @@ def outcomes(labels: ArrayLike) -> NDArray[np.bool_]:
         If one is neither true, false, 1 nor 0.
     """
     given = np.asarray(labels)
-    found = given == 1
+    found: NDArray[np.bool_] = given == 1
     if not (found | (given == 0)).all():
         raise UsageError("outcomes are true and false, or 1 and 0")
     return found
