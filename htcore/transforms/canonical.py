@@ -57,7 +57,7 @@ def prepare(volume: Volume) -> ModelInput:
         raise RefusedError(
             f"A head turned by less than {FURTHEST_DEG:.0f}°, its left and right alike, was expected; across the best "
             f"plane, turned by {max(abs(plane.yaw_deg), abs(plane.roll_deg)):.0f}°, they differ by "
-            f"{plane.difference_hu:.0f} HU: give a scan with the face straight up.",
+            f"{plane.difference_hu:.0f} HU: give a scan of a head that lay still with the face straight up.",
             code="head_turned",
         )
     grid = _canonical_grid(plane, brain, origin)
