@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from htcore import services
+from htcore.dicom import read_study
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.conftest import browser_page
 from tests.e2e.dashboard import open_study, pixels, shoot, slice_number
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 MARK_COLOUR = (255, 216, 102)
+LINE_COLOUR = (125, 227, 255)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,11 @@ def window(page: Page) -> tuple[int, int]:
 def zoom(page: Page) -> float:
     found = re.search(r"× ([\d.]+)", position(page))
     return float(found[1]) if found else 1.0
+
+
+def line_mm(page: Page) -> float | None:
+    found = re.search(r"line ([\d.]+) mm", position(page))
+    return float(found[1]) if found else None
 
 
 def pointer_hu(page: Page) -> int:
@@ -228,6 +235,40 @@ def test_one_finger_scrubs_and_two_zoom(viewer: Page) -> None:
     assert slice_number(viewer) == here
 
 
+def test_the_ruler_measures_in_the_patient(viewer: Page) -> None:
+    volume, _ = read_study(Path(services.example_studies()[0].path))
+    row_mm, column_mm = volume.pixel_spacing_mm
+    _, _, width, height = stage(viewer)
+    mm = volume.shape[1] * row_mm / height  # the picture fills the stage's height
+    here = slice_number(viewer)
+    viewer.keyboard.press("m")
+    ruler = viewer.get_by_role("button", name="Ruler")
+    assert ruler.get_attribute("aria-pressed") == "true"
+    drag(viewer, 90, -120)
+    assert column_mm == row_mm and line_mm(viewer) == pytest.approx(150 * mm, abs=0.06)
+    assert slice_number(viewer) == here
+    flat = colours(viewer, width / 2 - 20, height / 2 - 130, 140, 150)
+    assert flat.count(LINE_COLOUR) > 20
+    shoot(viewer, "ruler", full_page=False)
+    measured = line_mm(viewer)
+    viewer.keyboard.press("+")
+    assert line_mm(viewer) == measured
+    viewer.keyboard.press("ArrowDown")
+    assert line_mm(viewer) is None
+    viewer.keyboard.press("ArrowUp")
+    assert line_mm(viewer) == measured
+    viewer.locator(".viewer .stage").click()
+    assert line_mm(viewer) is None
+    viewer.keyboard.press("0")
+    touch(viewer, [(200, 150)], [(200, 190)], [(200, 230)])
+    assert line_mm(viewer) == pytest.approx(80 * mm, abs=0.06)
+    assert slice_number(viewer) == here
+    ruler.click()
+    assert (line_mm(viewer), ruler.get_attribute("aria-pressed")) == (None, "false")
+    drag(viewer, 0, 60)
+    assert slice_number(viewer) > here
+
+
 @pytest.mark.parametrize("width", [1280, 820, 390])
 def test_nothing_below_the_picture_moves(viewer: Page, width: int) -> None:
     """Neither as the pointer comes, nor with another slice, zoom or overlay."""
@@ -253,6 +294,11 @@ def test_nothing_below_the_picture_moves(viewer: Page, width: int) -> None:
     for key in ("+", "End", "Home", "4"):
         viewer.keyboard.press(key)
         note()
+    viewer.keyboard.press("m")
+    drag(viewer, 70, 20)
+    assert line_mm(viewer)
+    note()
+    viewer.keyboard.press("m")
     viewer.set_viewport_size({"width": 1280, "height": 720})
     viewer.wait_for_timeout(300)
     assert len(seen) == 1, seen

@@ -22,7 +22,7 @@ def test_pure_parts_of_the_viewer() -> None:
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     if int(version.lstrip("v").split(".")[0]) < OLDEST_NODE:
         pytest.skip(f"node {version.strip()} is older than {OLDEST_NODE}")
-    assert len(TESTS) == 5
+    assert len(TESTS) == 6
     ran = subprocess.run([node, "--test", *map(str, TESTS)], capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

@@ -23,6 +23,7 @@ const ICONS = {
   reset: "M4 4v6h6M5 9a8 8 0 1 1-1 6",
   smaller: "M5 12h14",
   larger: "M5 12h14M12 5v14",
+  ruler: "M3 17 17 3l4 4L7 21zM7 13l2.5 2.5M10.5 9.5l2 2M14 6l2.5 2.5",
   help: "M8 9a4 4 0 1 1 5.5 3.7C12.4 13.2 12 14 12 15.5M12 18.5v1.5",
   full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
 };
@@ -57,13 +58,15 @@ export class Controls {
     const bar = element("div", "bar", {}, group("Window", ...this.windows), this.choice);
 
     this.beside = iconButton("beside", "Side by side", "plain CT beside the overlay", acts.beside);
+    this.ruler = iconButton("ruler", "Ruler", "key M; then drag along what to measure", acts.ruler);
     this.reset = iconButton("reset", "Reset", "whole picture, named window: key 0 or double-click", acts.reset);
     // What comes and goes stands last and keeps its place: no button moves from under the pointer.
     this.tools = element("div", "tools", {},
       iconButton("full", "Full screen", "key F", acts.fullScreen),
       iconButton("help", "Keys and gestures", "key ?", acts.help),
       iconButton("larger", "Zoom in", "key +, or wheel with Ctrl", () => acts.zoom(1.25)),
-      iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)), this.beside, this.reset);
+      iconButton("smaller", "Zoom out", "key −, or wheel with Ctrl", () => acts.zoom(0.8)),
+      this.ruler, this.beside, this.reset);
     this.stage = element("div", "stage", { tabindex: 0, role: "application" });
     this.canvas = element("canvas");
     this.message = element("div", "message", { role: "status" }, "Fetching the slices…");
@@ -114,6 +117,7 @@ export class Controls {
     this.windows.forEach((node, i) => press(node, isPreset(view, i)));
     this.overlays.forEach((node, i) => press(node, OVERLAYS[i].id === view.overlay));
     press(this.beside, view.beside);
+    press(this.ruler, view.ruler);
     const off = view.overlay === "none";
     this.opacity.disabled = off;
     this.beside.style.visibility = off || !this.hasMaps ? "hidden" : "visible";

@@ -9,10 +9,12 @@ const KEY_WINDOW_PX = 30;
 const WINDOW_KEYS = { w: [1, 0], n: [-1, 0], b: [0, -1], d: [0, 1] };
 
 // What a press with a mouse or pen does until it is let go.
-export function kindOf(event, whole) {
-  if (event.pointerType === "touch") return "scrub";
+export function kindOf(event, whole, ruler) {
+  if (event.pointerType === "touch") return ruler ? "measure" : "scrub";
   if (event.button === 2 || event.ctrlKey || event.altKey || event.metaKey) return "window";
-  if (event.button === 1 || event.shiftKey || !whole) return "pan";
+  if (event.button === 1 || event.shiftKey) return "pan";
+  if (ruler) return "measure";
+  if (!whole) return "pan";
   return "scrub";
 }
 
@@ -52,6 +54,7 @@ export function keyAct({ key, shiftKey, ctrlKey, altKey, metaKey }, slices) {
   if (key === "+" || key === "=") return ["zoom", KEY_ZOOM];
   if (key === "-" || key === "−") return ["zoom", 1 / KEY_ZOOM];
   if (key === "0") return ["reset"];
+  if (key === "m" || key === "M") return ["ruler"];
   if (key === "f" || key === "F") return ["fullScreen"];
   if (key === "?") return ["help"];
   if (key >= "1" && key <= "4") return ["preset", Number(key) - 1];
@@ -96,9 +99,10 @@ export function listen(root, stage, slices, acts) {
     if (event.button === 1) event.preventDefault();
     stage.setPointerCapture(event.pointerId);
     pressed.set(event.pointerId, at(event));
-    kind = pressed.size > 1 ? "pinch" : kindOf(event, acts.isWhole());
+    kind = pressed.size > 1 ? "pinch" : kindOf(event, acts.isWhole(), acts.isRuler());
     [start, last] = [at(event), at(event)];
     if (kind === "window") acts.windowFrom();
+    if (kind === "measure") acts.lineFrom(start.x, start.y);
   });
 
   stage.addEventListener("pointermove", (event) => {
@@ -119,6 +123,8 @@ export function listen(root, stage, slices, acts) {
       }
     } else if (kind === "window") {
       acts.windowTo(here.x - start.x, here.y - start.y);
+    } else if (kind === "measure") {
+      acts.lineTo(here.x, here.y);
     } else if (kind === "pan") {
       acts.pan(here.x - last.x, here.y - last.y);
       last = here;

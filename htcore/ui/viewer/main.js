@@ -2,6 +2,7 @@
 // Where they go, because the result is hidden, nothing of the former viewer stays.
 
 import { Viewer } from "./viewer.js";
+import { watch } from "./watch.js";
 
 const viewers = new WeakMap();
 
@@ -15,5 +16,5 @@ export function mount({ data, parentElement }) {
     viewer = new Viewer(root, data);
     viewers.set(root, viewer);
   }
-  return viewer.watch();
+  return watch(viewer);
 }

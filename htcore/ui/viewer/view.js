@@ -21,7 +21,7 @@ const whole = { zoom: 1, u: 0.5, v: 0.5 };
 
 export function newView(start) {
   const { width, centre } = WINDOWS[0];
-  return { index: start, preset: 0, width, centre, overlay: "none", opacity: 0.7, beside: false, ...whole };
+  return { index: start, preset: 0, width, centre, overlay: "none", opacity: 0.7, beside: false, ruler: false, line: null, ...whole };
 }
 
 export function atSlice(view, index, slices) {
@@ -38,6 +38,11 @@ export function withWindowDragged(view, from, dx, dy) {
   const width = clamp(Math.round(from.width * 2 ** (dx / WINDOW_DRAG_PX)), 1, WIDEST_HU);
   const centre = clamp(Math.round(from.centre + (dy / WINDOW_DRAG_PX) * from.width), LOWEST_HU, HIGHEST_HU);
   return { ...view, width, centre };
+}
+
+// Taken up, or put away with its line.
+export function withRuler(view) {
+  return { ...view, ruler: !view.ruler, line: null };
 }
 
 export function isPreset(view, preset) {
@@ -60,5 +65,5 @@ export function restored(view, kept, slices) {
     && WINDOWS[kept.preset] && OVERLAYS.some((entry) => entry.id === kept.overlay);
   if (!sound) return view;
   const { index, preset, width, centre, overlay, opacity, beside, zoom, u, v } = kept;
-  return atSlice({ index, preset, width, centre, overlay, opacity, beside, zoom, u, v }, index, slices);
+  return atSlice({ ...view, preset, width, centre, overlay, opacity, beside, zoom, u, v }, index, slices);
 }

@@ -7,8 +7,9 @@ import { listen } from "./gestures.js";
 import { Painter, drawMarks, fitted } from "./paint.js";
 import { fetchMap, fetchVolume, keepView, keptView } from "./parts.js";
 import { textAt } from "./readout.js";
-import { asBefore, atSlice, isWhole, newView, withPreset, withWindowDragged } from "./view.js";
-import { positionText, stageLabel } from "./words.js";
+import { drawLine, lengthMm, lineOn, pointAt } from "./ruler.js";
+import { asBefore, atSlice, isWhole, newView, withPreset, withRuler, withWindowDragged } from "./view.js";
+import { lengthText, positionText, stageLabel } from "./words.js";
 
 const MAX_HEIGHT = 640;
 // Of the window's height, what the page's head, the buttons, the read-out and the strip take.
@@ -33,13 +34,22 @@ export class Viewer {
 
   acts() {
     const change = (view) => this.change(view);
-    let from = this.view;
+    let [from, pane, end] = [this.view, null, null];
+    const under = (x, y) => pointAt(placement(pane, this.image, this.view), x - pane.x, y);
     return {
       go: (by) => change(atSlice(this.view, this.view.index + by, this.slices)),
       share: (share) => change(atSlice(this.view, Math.floor(share * this.slices), this.slices)),
       preset: (i) => change(withPreset(this.view, i)),
       windowFrom: () => { from = this.view; },
       windowTo: (dx, dy) => change(withWindowDragged(this.view, from, dx, dy)),
+      ruler: () => change(withRuler(this.view)),
+      isRuler: () => this.view.ruler,
+      lineFrom: (x, y) => {
+        pane = this.paneAt(x);
+        end = under(x, y);
+        change({ ...this.view, line: null });
+      },
+      lineTo: (x, y) => change({ ...this.view, line: { index: this.view.index, from: end, to: under(x, y) } }),
       overlay: (overlay) => change({ ...this.view, overlay }),
       opacity: (opacity) => change({ ...this.view, opacity }),
       beside: () => change({ ...this.view, beside: !this.view.beside }),
@@ -137,7 +147,7 @@ export class Viewer {
     this.panes = panes(this.size.width, this.size.height, beside, study.head);
     Object.assign(view, held(view, this.panes[0].crop));
     controls.reflect(view);
-    controls.position.textContent = positionText(study, view);
+    controls.position.textContent = positionText(study, view, this.lineText());
     controls.stage.setAttribute("aria-label", stageLabel(study, view));
     controls.canvas.getContext("2d").clearRect(0, 0, this.size.width, this.size.height);
     if (this.volume) this.panes.forEach((pane, i) => this.drawPane(pane, !beside || i === 1));
@@ -161,12 +171,19 @@ export class Viewer {
     const map = withOverlay ? this.maps[this.view.overlay] : null;
     if (map) this.painter.drawOverlay(context, place, map, this.top(), this.view);
     drawMarks(context, pane, place, this.study.slices[this.view.index].marks);
+    if (lineOn(this.view)) drawLine(context, pane, place, this.view.line, this.lineText());
     context.restore();
   }
 
   // Where a map's scale ends, in every study.
   top() {
     return this.view.overlay === "evidence" ? this.study.scale.evidence : 1;
+  }
+
+  // How long the line on this slice is; empty where there is none.
+  lineText() {
+    const line = lineOn(this.view);
+    return line ? lengthText(lengthMm(line, this.image)) : "";
   }
 
   readPointer() {
@@ -176,24 +193,5 @@ export class Viewer {
 
   keep() {
     if (this.moved) keepView(this.study.opening, this.view);
-  }
-
-  // Follows the page's size and keeps the place when it goes; answers with how to stop.
-  watch() {
-    const stopped = new AbortController();
-    const observer = new ResizeObserver(() => {
-      if (this.root.clientWidth !== this.seenWidth) this.resize();
-      this.seenWidth = this.root.clientWidth;
-    });
-    observer.observe(this.root);
-    const on = (target, name, act) => target.addEventListener(name, act, { signal: stopped.signal });
-    on(this.root, "fullscreenchange", () => this.resize());
-    on(window, "resize", () => this.resize());
-    on(window, "pagehide", () => this.keep());
-    return () => {
-      this.keep();
-      observer.disconnect();
-      stopped.abort();
-    };
   }
 }

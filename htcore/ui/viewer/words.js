@@ -11,13 +11,18 @@ export function signed(value, digits) {
 // A minus sign and not a hyphen, as everywhere else.
 const minus = (text) => String(text).replace("-", "−");
 
-export function positionText(study, view) {
+export function lengthText(mm) {
+  return `${mm.toFixed(1)} mm`;
+}
+
+export function positionText(study, view, line = "") {
   const entry = study.slices[view.index];
   const parts = [
     `Slice ${view.index + 1}/${study.slices.length}`, `z ${minus(entry.z_mm.toFixed(1))} mm`,
     `${entry.thickness_mm} mm thick`, `tilt ${minus(study.tilt_deg.toFixed(1))}°`, `W ${view.width} L ${minus(view.centre)}`,
   ];
   if (view.zoom > 1) parts.push(`× ${view.zoom.toFixed(1)}`);
+  if (line) parts.push(`line ${line}`);
   if (entry.contribution !== null) parts.push(`evidence for HT ${signed(entry.contribution, 2)}`);
   return parts.join(" · ");
 }
@@ -27,7 +32,7 @@ export function stageLabel(study, view) {
   const window = preset < 0 ? `window width ${view.width}, level ${view.centre}` : `${WINDOWS[preset].name} window`;
   return `CT slice ${view.index + 1} of ${study.slices.length}, ${window}. Arrow keys, Page Up, Page Down, Home and End `
     + "change the slice; 1 to 4 choose a window, W, N, B and D make it wider, narrower, brighter and darker; "
-    + "plus, minus and 0 the zoom; shift with arrow keys moves; F fills the screen; ? lists keys and gestures.";
+    + "plus, minus and 0 the zoom; shift with arrow keys moves; M takes up the ruler; F fills the screen; ? lists keys and gestures.";
 }
 
 // No scanner measures less: such values fill up what lies outside the round field that was scanned.
@@ -65,6 +70,7 @@ export const HELP = [
     "the buttons above"],
   ["Zoom", "Ctrl and wheel, + and −", "two fingers"],
   ["Move", "drag when zoomed, middle button, Shift and arrow keys", "two fingers"],
+  ["Measure in the slice", "M or the ruler's button, then drag; M again puts it away", "the ruler's button, then one finger"],
   ["Reset", "double-click, 0", ""],
   ["Full screen", "F", "the button at the right"],
   ["Jump to a slice", "click its bar under the picture", "touch its bar"],

@@ -17,6 +17,15 @@ test("what a press does", () => {
   assert.equal(kindOf({ pointerType: "touch", button: 0 }, false), "scrub");
 });
 
+test("with the ruler a press measures; window and pan stay at hand", () => {
+  for (const whole of [true, false]) {
+    assert.equal(kindOf(mouse, whole, true), "measure");
+    assert.equal(kindOf({ pointerType: "touch", button: 0 }, whole, true), "measure");
+    assert.equal(kindOf({ ...mouse, button: 2 }, whole, true), "window");
+    assert.equal(kindOf({ ...mouse, shiftKey: true }, whole, true), "pan");
+  }
+});
+
 test("a notch is one slice; a trackpad's small steps add up; turning round starts anew", () => {
   assert.deepEqual(wheelSteps(0, { deltaMode: 0, deltaY: 120 }), { steps: 1, left: 0 });
   assert.deepEqual(wheelSteps(0, { deltaMode: 1, deltaY: -3 }), { steps: -1, left: 0 });
@@ -44,6 +53,7 @@ test("keys", () => {
   assert.deepEqual(keyAct({ key: "0" }, 28), ["reset"]);
   assert.deepEqual(keyAct({ key: "w" }, 28), ["windowTo", 30, 0]);
   assert.deepEqual(keyAct({ key: "B" }, 28), ["windowTo", 0, -30]);
+  assert.deepEqual(keyAct({ key: "m" }, 28), ["ruler"]);
   assert.equal(keyAct({ key: "5" }, 28), null);
   assert.equal(keyAct({ key: "f", ctrlKey: true }, 28), null);
   assert.equal(keyAct({ key: "Tab" }, 28), null);
