@@ -258,7 +258,7 @@ def test_the_ruler_measures_in_the_patient(viewer: Page) -> None:
     viewer.keyboard.press("ArrowUp")
     assert line_mm(viewer) == measured
     viewer.locator(".viewer .stage").click()
-    assert line_mm(viewer) is None
+    assert line_mm(viewer) == measured
     viewer.keyboard.press("0")
     touch(viewer, [(200, 150)], [(200, 190)], [(200, 230)])
     assert line_mm(viewer) == pytest.approx(80 * mm, abs=0.06)
@@ -267,6 +267,33 @@ def test_the_ruler_measures_in_the_patient(viewer: Page) -> None:
     assert (line_mm(viewer), ruler.get_attribute("aria-pressed")) == (None, "false")
     drag(viewer, 0, 60)
     assert slice_number(viewer) > here
+
+
+def test_keys_reach_the_picture_after_a_press_on_a_bar(viewer: Page) -> None:
+    viewer.locator(".viewer .strip").click()
+    here = slice_number(viewer)
+    viewer.keyboard.press("ArrowDown")
+    assert slice_number(viewer) == here + 1
+
+
+def test_the_list_of_keys_scrolls_and_closes(viewer: Page) -> None:
+    viewer.set_viewport_size({"width": 390, "height": 560})
+    viewer.wait_for_timeout(300)
+    here = slice_number(viewer)
+    viewer.keyboard.press("?")
+    listed = viewer.locator(".viewer .help")
+    listed.hover()
+    viewer.mouse.wheel(0, 400)
+    viewer.wait_for_timeout(500)
+    assert listed.evaluate("node => node.scrollTop") > 0
+    assert slice_number(viewer) == here
+    assert listed.evaluate("node => node.scrollWidth <= node.clientWidth")
+    shoot(viewer, "keys-narrow", full_page=False)
+    viewer.locator(".viewer .stage").focus()
+    viewer.keyboard.press("Escape")
+    assert not listed.is_visible()
+    viewer.set_viewport_size({"width": 1280, "height": 720})
+    viewer.wait_for_timeout(300)
 
 
 @pytest.mark.parametrize("width", [1280, 820, 390])

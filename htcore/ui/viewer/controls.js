@@ -84,6 +84,7 @@ export class Controls {
     this.strip.addEventListener("click", (event) => {
       const box = this.strip.getBoundingClientRect();
       acts.share((event.clientX - box.left) / box.width);
+      this.stage.focus({ preventScroll: true });
     });
     this.mapCaption = element("span", "map-caption");
     this.stripCaption = element("div", "caption", {}, STRIP_CAPTION);
@@ -95,8 +96,8 @@ export class Controls {
     this.setMaps(study);
   }
 
-  toggleHelp() {
-    this.help.hidden = !this.help.hidden;
+  toggleHelp(open = this.help.hidden) {
+    this.help.hidden = !open;
   }
 
   // The maps' room is kept free while they are still to come: the picture does not move for them.

@@ -57,6 +57,7 @@ export function keyAct({ key, shiftKey, ctrlKey, altKey, metaKey }, slices) {
   if (key === "m" || key === "M") return ["ruler"];
   if (key === "f" || key === "F") return ["fullScreen"];
   if (key === "?") return ["help"];
+  if (key === "Escape") return ["closeHelp"];
   if (key >= "1" && key <= "4") return ["preset", Number(key) - 1];
   return null;
 }
@@ -71,6 +72,7 @@ export function listen(root, stage, slices, acts) {
   let [kind, start, last, wheel] = [null, null, null, 0];
 
   stage.addEventListener("wheel", (event) => {
+    if (event.target.closest(".help")) return;
     event.preventDefault();
     const { x, y } = at(event);
     if (event.ctrlKey) {
@@ -99,6 +101,7 @@ export function listen(root, stage, slices, acts) {
     if (event.button === 1) event.preventDefault();
     stage.setPointerCapture(event.pointerId);
     pressed.set(event.pointerId, at(event));
+    if (kind === "measure") acts.lineBack();
     kind = pressed.size > 1 ? "pinch" : kindOf(event, acts.isWhole(), acts.isRuler());
     [start, last] = [at(event), at(event)];
     if (kind === "window") acts.windowFrom();

@@ -7,8 +7,8 @@ import { listen } from "./gestures.js";
 import { Painter, drawMarks, fitted } from "./paint.js";
 import { fetchMap, fetchVolume, keepView, keptView } from "./parts.js";
 import { textAt } from "./readout.js";
-import { drawLine, lengthMm, lineOn, pointAt } from "./ruler.js";
-import { asBefore, atSlice, isWhole, newView, withPreset, withRuler, withWindowDragged } from "./view.js";
+import { drawLine, lengthMm, lineOn, rulerActs } from "./ruler.js";
+import { asBefore, atSlice, isWhole, newView, withPreset, withWindowDragged } from "./view.js";
 import { lengthText, positionText, stageLabel } from "./words.js";
 
 const MAX_HEIGHT = 640;
@@ -34,22 +34,14 @@ export class Viewer {
 
   acts() {
     const change = (view) => this.change(view);
-    let [from, pane, end] = [this.view, null, null];
-    const under = (x, y) => pointAt(placement(pane, this.image, this.view), x - pane.x, y);
+    let from = this.view;
     return {
+      ...rulerActs(this),
       go: (by) => change(atSlice(this.view, this.view.index + by, this.slices)),
       share: (share) => change(atSlice(this.view, Math.floor(share * this.slices), this.slices)),
       preset: (i) => change(withPreset(this.view, i)),
       windowFrom: () => { from = this.view; },
       windowTo: (dx, dy) => change(withWindowDragged(this.view, from, dx, dy)),
-      ruler: () => change(withRuler(this.view)),
-      isRuler: () => this.view.ruler,
-      lineFrom: (x, y) => {
-        pane = this.paneAt(x);
-        end = under(x, y);
-        change({ ...this.view, line: null });
-      },
-      lineTo: (x, y) => change({ ...this.view, line: { index: this.view.index, from: end, to: under(x, y) } }),
       overlay: (overlay) => change({ ...this.view, overlay }),
       opacity: (opacity) => change({ ...this.view, opacity }),
       beside: () => change({ ...this.view, beside: !this.view.beside }),
@@ -63,6 +55,7 @@ export class Viewer {
       },
       fullScreen: () => this.toggleFullScreen(),
       help: () => this.controls.toggleHelp(),
+      closeHelp: () => this.controls.toggleHelp(false),
     };
   }
 

@@ -70,7 +70,7 @@ export const HELP = [
     "the buttons above"],
   ["Zoom", "Ctrl and wheel, + and −", "two fingers"],
   ["Move", "drag when zoomed, middle button, Shift and arrow keys", "two fingers"],
-  ["Measure in the slice", "M or the ruler's button, then drag; M again puts it away", "the ruler's button, then one finger"],
+  ["Measure in the slice", "M or the ruler's button, then drag; M again puts line and ruler away", "the ruler's button, then one finger"],
   ["Reset", "double-click, 0", ""],
   ["Full screen", "F", "the button at the right"],
   ["Jump to a slice", "click its bar under the picture", "touch its bar"],

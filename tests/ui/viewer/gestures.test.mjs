@@ -54,6 +54,7 @@ test("keys", () => {
   assert.deepEqual(keyAct({ key: "w" }, 28), ["windowTo", 30, 0]);
   assert.deepEqual(keyAct({ key: "B" }, 28), ["windowTo", 0, -30]);
   assert.deepEqual(keyAct({ key: "m" }, 28), ["ruler"]);
+  assert.deepEqual(keyAct({ key: "Escape" }, 28), ["closeHelp"]);
   assert.equal(keyAct({ key: "5" }, 28), null);
   assert.equal(keyAct({ key: "f", ctrlKey: true }, 28), null);
   assert.equal(keyAct({ key: "Tab" }, 28), null);
