@@ -297,11 +297,19 @@ class RegionContribution:
 
 @dataclass(frozen=True)
 class LesionMeasure:
-    """The lesion head's finding at its own cut-off; side is the patient's, ``None`` where nothing was found."""
+    """The lesion head's finding at its own cut-off.
+
+    Attributes
+    ----------
+    side : the patient's, that which holds most of it; ``None`` where nothing was found
+    left_ml, right_ml : the patient's sides, together ``volume_ml``; ``None`` where they were not measured
+    """
 
     volume_ml: float
     side: Side | None
     peak_mm: tuple[float, float, float] | None
+    left_ml: float | None = None
+    right_ml: float | None = None
 
 
 EVIDENCE_TOP = 0.05

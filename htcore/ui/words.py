@@ -223,11 +223,17 @@ def caveats(part: str | None, n_scans: int, n_events: int, *, started: bool = Fa
 
 
 def lesion_sentence(lesion: LesionMeasure) -> str:
-    """What the lesion head measured; side is the patient's."""
+    """What the lesion head measured; both of the patient's sides where the lesser has 1 mL or more."""
     if lesion.side is None or lesion.volume_ml <= 0:
         return "The model sees no acute infarct above its cut-off."
     where = "across the midline" if lesion.side == "midline" else f"on the patient's {lesion.side}"
     size = f"{lesion.volume_ml:.0f} mL" if lesion.volume_ml >= 1 else "less than 1 mL"
+    if lesion.left_ml is not None and lesion.right_ml is not None and min(lesion.left_ml, lesion.right_ml) >= 1:
+        more, less = ("left", "right") if lesion.left_ml >= lesion.right_ml else ("right", "left")
+        small = round(min(lesion.left_ml, lesion.right_ml))
+        # The greater part is what is left of the whole as told: the two add up.
+        large = round(lesion.volume_ml) - small
+        where = f"of which {large} mL on the patient's {more} and {small} mL on the {less}"
     return f"The model takes {size} for acute infarct, {where}."
 
 

@@ -59,6 +59,14 @@ def test_lesion_sentence() -> None:
     assert lesion_sentence(LesionMeasure(42.4, "left", None)) == (
         "The model takes 42 mL for acute infarct, on the patient's left."
     )
+    assert lesion_sentence(LesionMeasure(57.0, "left", None, 49.5, 7.5)) == (
+        "The model takes 57 mL for acute infarct, of which 49 mL on the patient's left and 8 mL on the right."
+    )
+    assert lesion_sentence(LesionMeasure(10.0, "midline", None, 4.6, 5.4)).endswith(
+        "of which 5 mL on the patient's right and 5 mL on the left."
+    )
+    # What is too little to tell stays untold.
+    assert lesion_sentence(LesionMeasure(50.9, "right", None, 0.9, 50.0)).endswith("infarct, on the patient's right.")
     assert "less than 1 mL for acute infarct" in lesion_sentence(LesionMeasure(0.3, "right", None))
     assert "no acute infarct" in lesion_sentence(LesionMeasure(0.0, None, None))
 
