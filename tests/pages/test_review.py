@@ -339,7 +339,37 @@ def test_the_nearest_validation_scans_and_their_outcomes(page: AppTest, monkeypa
     upload(page)
     assert not page.exception
     assert any(box.label == "The 5 simulated validation scans it resembles most: 2 bled" for box in page.expander)
-    assert "less usual to it than 42% of" in texts(page)
+    assert "less usual to it than 42% of the simulated validation scans" in texts(page)
+
+
+def test_a_validation_scan_is_told_as_one_of_them(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = (NearCase("S1", True, 0.5),)
+    assessing(monkeypatch, lambda: replace(scored(), familiarity=Familiarity(612 / 613, cases, "S0")))
+    with_bundle(monkeypatch)
+    upload(page)
+    shown = texts(page)
+    assert "This is S0, one of the simulated validation scans: it and its patient's other scans are left" in shown
+    assert "than more than 99% of the other patients' simulated validation scans" in shown
+
+
+def test_what_is_told_beside_the_risk_is_at_its_prevalence(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = (NearCase("S1", True, 0.5), NearCase("S2", False, 0.2))
+    evidence = replace(scored().evidence, regions=(RegionContribution("I", "left", 0.3, 0.5),))  # type: ignore[type-var]
+    known = replace(scored(), familiarity=Familiarity(0.42, cases), evidence=evidence)
+    assessing(monkeypatch, lambda: known)
+    with_bundle(monkeypatch)
+    offered: list[Callable[[], bytes]] = []
+    monkeypatch.setattr(downloads.st, "download_button", lambda _, data, **__: offered.append(data))
+    upload(page)
+    table = page.dataframe[0].value
+    assert table["Its risk"].tolist() == ["50%", "20%"]
+    page.get("button_group")[0].set_value("unselected").run()
+    # Odds of 1 and 1/4 times 0.385: from 49% who bleed to 27%.
+    assert page.dataframe[0].value["Its risk"].tolist() == ["28%", "9%"]
+    taken = json.loads(offered[-1]())
+    assert taken["risk"]["prevalence"] == pytest.approx(0.27)
+    assert [case["probability"] for case in taken["familiarity"]["nearest"]] == pytest.approx([0.278, 0.088], abs=1e-3)
+    assert taken["evidence"]["regions"][0]["probability_if_mirrored"] == pytest.approx(0.278, abs=1e-3)
 
 
 def test_clinical_data_join_the_image(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,8 +58,8 @@ def draw_result(opened: Assessment | None) -> None:
         if opened.risk is not None and shown.risk is not None and bundle is not None:
             draw_prevalence(bundle)
             draw_peers(shown.risk, bundle)
-            if opened.familiarity is not None:
-                draw_nearest(opened.familiarity, opened.risk.limits, simulated=are_simulated(bundle.validation))
+            if shown.familiarity is not None:
+                draw_nearest(shown.familiarity, shown.risk.limits, simulated=are_simulated(bundle.validation))
             draw_clinical(opened, bundle)
         if shown.risk is not None and shown.model is not None:
             draw_source(shown, shown.risk, shown.model)
