@@ -115,8 +115,8 @@ def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
     )
 
 
-def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate) -> str:
-    """The risk from the scan and what is known of the patient, both at one prevalence.
+def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate, *, simulated: bool) -> str:
+    """The risk from the scan and what is known of the patient, both at one prevalence, and on whom it was fitted.
 
     Its interval is the scan's own, moved along with it in log-odds: that the weights of the clinical data are estimates
     too is not in it.
@@ -128,7 +128,7 @@ def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate) -> str:
     return (
         f"Image and clinical data together: {percent(joint.probability, risk.limits)} (interval "
         f"{interval_percent(moved)}, the scan's own moved along; {known}). An average patient with an average scan has "
-        f"{percent(joint.base)}."
+        f"{percent(joint.base)}. Fitted on {'simulated patients' if simulated else 'patients'}."
     )
 
 

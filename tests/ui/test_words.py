@@ -80,8 +80,10 @@ def test_the_joint_risk_has_the_scans_interval_moved_along_and_names_what_is_kno
         CovariateContribution("atrial_fibrillation", 1.0, 0.4),
         CovariateContribution("glucose_mmol_l", 6.5, 0.0),
     )
-    sentence = joint_sentence(ClinicalRisk(0.75, 0.4, parts), risk)
-    assert "75% (interval 50% to 90%" in sentence and "has 40%" in sentence
+    sentence = joint_sentence(ClinicalRisk(0.75, 0.4, parts), risk, simulated=True)
+    assert "75% (interval 50% to 90%" in sentence
+    assert "has 40%. Fitted on simulated patients." in sentence
+    assert joint_sentence(ClinicalRisk(0.75, 0.4, parts), risk, simulated=False).endswith("Fitted on patients.")
     assert "NIHSS 14 points, atrial fibrillation, glucose 6.5 mmol/L" in sentence
     assert covariate_name(CovariateContribution("atrial_fibrillation", 0.0, -0.1)) == "no atrial fibrillation"
 

@@ -82,8 +82,7 @@ def draw_clinical(opened: Assessment, bundle: Bundle) -> None:
         shown = at_chosen_prevalence(joined(opened))
         if shown.clinical is None or shown.risk is None:
             return
-        patients = "simulated patients" if bundle.identity.simulated else "patients"
-        st.write(f"{joint_sentence(shown.clinical, shown.risk)} Fitted on {patients}.")
+        st.write(joint_sentence(shown.clinical, shown.risk, simulated=bundle.identity.simulated))
         _draw_parts(shown.clinical)
 
 
