@@ -18,6 +18,7 @@ from htcore.ui.words import (
     NOT_AN_ESTIMATE,
     finding_sentence,
     interval_percent,
+    is_familiar,
     joint_sentence,
     lesion_sentence,
     percent,
@@ -179,7 +180,7 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
     pdf.ln(1)
     _bar(pdf, risk)
     pdf.ln(2)
-    _say(pdf, risk_sentence(risk, simulated=simulated))
+    _say(pdf, risk_sentence(risk, simulated=simulated, familiar=is_familiar(assessment.quality)))
     _say(pdf, f"Interval: {risk.interval_method}.", size=7, colour=_GREY)
     findings = assessment.quality.findings
     warnings = [one for one in findings if one.severity != "info"]

@@ -15,6 +15,7 @@ from htcore.types import (
     Finding,
     LesionMeasure,
     Limits,
+    QualityReport,
     RegionContribution,
     RiskEstimate,
     Volume,
@@ -102,14 +103,23 @@ def _about(probability: float, limits: Limits = (1 - SURE, SURE)) -> str:
     return f"about {words}" if words.isdigit() else words
 
 
-def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
-    """The risk, its interval and its side of the threshold, in one sentence."""
+def is_familiar(quality: QualityReport) -> bool:
+    """Whether scans like this one were among those that the model was measured on, as far as anything says."""
+    return all(finding.code != "unfamiliar" for finding in quality.findings)
+
+
+def risk_sentence(risk: RiskEstimate, *, simulated: bool, familiar: bool = True) -> str:
+    """The risk, its interval and its side of the threshold, in one sentence.
+
+    Of a scan that is not ``familiar`` the like were not measured: then it counts scans of its score.
+    """
     low, high = (_of_hundred(bound, risk.limits) for bound in risk.interval)
     interval = low if low == high else f"{low} to {high}"
     side = "above" if risk.probability >= risk.threshold else "below"
     among = "simulated scans" if simulated else "scans"
+    like = "like this one" if familiar else "with this score"
     return (
-        f"The model's estimate: of 100 {among} like this one, {_about(risk.probability, risk.limits)} go on to bleed "
+        f"The model's estimate: of 100 {among} {like}, {_about(risk.probability, risk.limits)} go on to bleed "
         f"(interval {interval}). That is {side} its threshold of {percent(risk.threshold)}. "
         f"It holds where {round(100 * risk.prevalence)} of 100 bleed in all."
     )

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from htcore import services
 from htcore.errors import ReadError
 from htcore.inference.clinical import ClinicalModel
-from htcore.types import Familiarity, ModelIdentity, NearCase, RegionContribution
+from htcore.types import Familiarity, Finding, ModelIdentity, NearCase, QualityReport, RegionContribution
 from htcore.ui import session, tab
 from htcore.ui.notice import RESEARCH_NOTICE
 from htcore.ui.review import downloads
@@ -340,6 +340,13 @@ def test_the_nearest_validation_scans_and_their_outcomes(page: AppTest, monkeypa
     assert not page.exception
     assert any(box.label == "The 5 simulated validation scans it resembles most: 2 bled" for box in page.expander)
     assert "less usual to it than 42% of the simulated validation scans" in texts(page)
+
+
+def test_an_unfamiliar_scan_is_not_counted_among_its_like(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned = QualityReport((Finding("unfamiliar", "warn", "It looks unusual."),))
+    assessing(monkeypatch, lambda: replace(scored(), quality=warned))
+    upload(page)
+    assert "of 100 simulated scans with this score, about 62" in texts(page) and "like this one" not in texts(page)
 
 
 def test_a_validation_scan_is_told_as_one_of_them(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,13 @@ def test_many_findings_stay_on_the_page() -> None:
     assert "Input SHA-256" in text
 
 
+def test_an_unfamiliar_scan_is_not_counted_among_its_like() -> None:
+    opened = scored()
+    warned = QualityReport((*opened.quality.findings, Finding("unfamiliar", "warn", "It looks unusual.")))
+    assert "of 100 simulated scans with this score" in read(replace(opened, quality=warned))[0]
+    assert "of 100 simulated scans like this one" in read(opened)[0]
+
+
 def test_the_joint_risk_has_a_heading_of_its_own_and_says_on_whom_it_was_fitted() -> None:
     parts = (CovariateContribution("image", -0.1, 0.2), CovariateContribution("nihss", 14.0, 0.7))
     text, _ = read(replace(scored(), clinical=ClinicalRisk(0.75, 0.4, parts)))

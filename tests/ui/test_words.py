@@ -41,6 +41,11 @@ def test_risk_sentence_counts_scans_and_says_simulated() -> None:
     assert "where 49 of 100 bleed in all" in sentence
 
 
+def test_a_scan_whose_like_were_not_measured_is_not_told_as_one_of_a_hundred_like_it() -> None:
+    sentence = risk_sentence(estimate(0.62), simulated=True, familiar=False)
+    assert "of 100 simulated scans with this score, about 62" in sentence and "like this one" not in sentence
+
+
 def test_risk_sentence_below_the_threshold_on_real_scans() -> None:
     sentence = risk_sentence(estimate(0.3), simulated=False)
     assert "below its threshold" in sentence

@@ -18,6 +18,7 @@ from htcore.ui.charts import draw_chart
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
     NOT_AN_ESTIMATE,
+    is_familiar,
     peers_sentence,
     plain,
     risk_sentence,
@@ -89,7 +90,7 @@ def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> N
     if model.simulated and not opened.receipt.simulated:
         st.warning(NOT_AN_ESTIMATE, icon=":material/warning:")
     draw_chart(gauge(risk, risk.prevalence), "gauge")
-    st.write(risk_sentence(risk, simulated=model.simulated))
+    st.write(risk_sentence(risk, simulated=model.simulated, familiar=is_familiar(opened.quality)))
     notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
     st.badge(notice, icon=":material/science:", color="orange")
 
