@@ -248,13 +248,14 @@ def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(
     assert "If the brainstem looked" in texts(page)
     # The left's 0.8 and 0.3 taken from the logit of −0.1, calibrated: expit(1.2 · −1.2 − 0.1).
     assert "If the whole left side looked like its mirror image: 62% → 18%." in texts(page)
+    assert "The parts work together: what each does alone does not add up." in texts(page)
     assert "left M5 looked" not in texts(page) and "right M1 looked" not in texts(page)
     page.get("button_group")[0].set_value("unselected").run()
     # 0.38 has odds 0.613, times 0.385 is 0.236.
     assert "→ 19%." in texts(page) and "→ 38%." not in texts(page)
 
 
-def test_a_change_of_one_per_cent_is_not_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_one_percentage_point_is_not_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = scored()
     assert opened.evidence is not None and opened.risk is not None
     evidence = replace(opened.evidence, regions=(RegionContribution("M1", "right", 0.01, 0.605),))
@@ -264,7 +265,8 @@ def test_a_change_of_one_per_cent_is_not_told(page: AppTest, monkeypatch: pytest
     with_bundle(monkeypatch)
     upload(page)
     assert "looked like" not in texts(page)
-    assert "No part of the brain changes the risk by two per cent" in texts(page)
+    assert "No part of the brain changes the risk by two percentage points or more" in texts(page)
+    assert "work together" not in texts(page)
 
 
 def test_without_regions_no_waterfall_is_drawn(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +289,18 @@ def test_a_refused_scan_has_nothing_to_hide_or_to_take_along(page: AppTest, monk
     upload(page)
     assert [button for button in page.button if button.label == "Hide the result"]
     assert len(page.get("download_button")) == 2
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_a_hidden_result_still_says_that_the_study_is_simulated(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, simulated: bool
+) -> None:
+    assessing(monkeypatch, lambda: replace(scored(), receipt=replace(scored().receipt, simulated=simulated)))
+    upload(page)
+    press(page, "Hide the result")
+    page.run()
+    assert not page.exception and "about 62" not in texts(page)
+    assert ("Simulated study: no real patient" in texts(page)) == simulated
 
 
 @pytest.mark.parametrize("covered", [False, True])

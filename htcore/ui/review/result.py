@@ -65,10 +65,15 @@ def draw_result(opened: Assessment | None) -> None:
             draw_source(shown, shown.risk, shown.model)
 
 
-def draw_risk(opened: Assessment) -> None:
-    """Draw what must be seen at first: whose scan it is, warnings, and the risk or why there is none."""
+def draw_whose(opened: Assessment) -> None:
+    """Draw that the study is of no real patient, where its files say so."""
     if opened.receipt.simulated:
         st.badge("Simulated study: no real patient", icon=":material/science:", color="violet")
+
+
+def draw_risk(opened: Assessment) -> None:
+    """Draw what must be seen at first: whose scan it is, warnings, and the risk or why there is none."""
+    draw_whose(opened)
     _draw_warnings(opened)
     shown = at_chosen_prevalence(opened)
     if shown.risk is not None and shown.model is not None:
