@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from htcore import services
 from htcore.errors import ReadError
 from htcore.inference.clinical import ClinicalModel
-from htcore.types import Familiarity, Finding, ModelIdentity, NearCase, QualityReport, RegionContribution
+from htcore.types import Familiarity, Finding, ModelIdentity, NearCase, QualityReport, RegionContribution, SeriesRecord
 from htcore.ui import session, tab
 from htcore.ui.notice import RESEARCH_NOTICE
 from htcore.ui.review import downloads
@@ -53,6 +53,16 @@ def test_scored_study_shows_risk_words_notice_and_reasons(page: AppTest, monkeyp
     assert "42 mL for acute infarct, on the patient's left" in shown
     assert "Simulated study" in shown
     assert [warning.value for warning in page.warning] == [r"Slices are thick\."]
+
+
+def test_the_receipt_tells_of_the_series_as_the_files_to_take_along_do(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = (SeriesRecord(1, "CT", 10, True, "the only volume"),)
+    assessing(monkeypatch, lambda: replace(scored(), receipt=replace(scored().receipt, series=series)))
+    upload(page)
+    assert page.dataframe[0].value["Why"].tolist() == ["the only volume"]
+    assert "12 mm thick" in texts(page)
 
 
 def test_uploaded_bytes_are_dropped_once_scored(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,8 @@ def _draw_receipt(opened: Assessment) -> None:
     slices, rows, columns = volume.shape
     rows_mm, columns_mm = volume.pixel_spacing_mm
     thin, thick = float(volume.thickness_mm.min()), float(volume.thickness_mm.max())
-    thickness = f"{thin:.1f}" if f"{thin:.1f}" == f"{thick:.1f}" else f"{thin:.1f} to {thick:.1f}"
+    thin_mm, thick_mm = f"{round(thin, 1):g}", f"{round(thick, 1):g}"
+    thickness = thin_mm if thin_mm == thick_mm else f"{thin_mm} to {thick_mm}"
     st.write(
         f"{receipt.n_files} {'file' if receipt.n_files == 1 else 'files'} given, read as "
         f"{receipt.source_kind.upper()}; {slices} slices of {columns} × {rows} pixels, "
@@ -131,7 +132,7 @@ def _draw_series(receipt: StudyReceipt) -> None:
             "Kind": series.modality,
             "Images": series.n_images,
             "Used": "yes" if series.chosen else "no",
-            "Why": series.reason if len(receipt.series) > 1 else "the only series",
+            "Why": series.reason,
         }
         for series in receipt.series
     ]
