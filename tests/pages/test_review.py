@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from scipy.special import expit, logit
@@ -371,6 +372,27 @@ def test_an_unfamiliar_scan_is_not_counted_among_its_like(page: AppTest, monkeyp
     assessing(monkeypatch, lambda: replace(scored(), quality=warned))
     upload(page)
     assert "of 100 simulated scans with this score, about 62" in texts(page) and "like this one" not in texts(page)
+
+
+def places(block: Any, path: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
+    """Where each expander stands, by the place of each part in its parent: the browser closes one that moves."""
+    found = {block.label: path} if block.type == "expander" else {}
+    for at, child in getattr(block, "children", {}).items():
+        found |= places(child, (*path, at))
+    return found
+
+
+def test_another_prevalence_leaves_the_expanders_where_they_are(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    logit = scored().risk.logit  # type: ignore[union-attr]
+    model = ClinicalModel(("nihss",), (10.0,), (5.0,), (1.0,), 2.0, logit, 0.0, 100, 40)
+    assessing(monkeypatch, lambda: replace(scored(), familiarity=Familiarity(0.42, (NearCase("S1", True, 0.5),))))
+    with_bundle(monkeypatch, model.to_json())
+    upload(page)
+    before = places(page.main)
+    assert "Join it with clinical data" in before and any("resembles most" in label for label in before)
+    for kind in ("own", "unselected", "model"):
+        page.get("button_group")[0].set_value(kind).run()
+        assert not page.exception and places(page.main) == before
 
 
 def test_a_validation_scan_is_told_as_one_of_them(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

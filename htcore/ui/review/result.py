@@ -50,14 +50,18 @@ def draw_result(opened: Assessment | None) -> None:
                 st.button("Clear this study", icon=":material/close:", on_click=session.clear)
         if opened is None:
             return
-        draw_risk(opened)
-        if under_way and opened.risk is not None:
-            st.caption("The maps and the reasons follow.")
+        # One place for what has more parts at one time than at another: else whatever stands below would be another
+        # element to the browser, and an expander that somebody opened would close.
+        with st.container():
+            draw_risk(opened)
+            if under_way and opened.risk is not None:
+                st.caption("The maps and the reasons follow.")
         shown = at_chosen_prevalence(opened)
         bundle = bundle_of(opened)
         if opened.risk is not None and shown.risk is not None and bundle is not None:
-            draw_prevalence(bundle)
-            draw_peers(shown.risk, bundle)
+            with st.container():
+                draw_prevalence(bundle)
+                draw_peers(shown.risk, bundle)
             if shown.familiarity is not None:
                 draw_nearest(shown.familiarity, shown.risk.limits, simulated=are_simulated(bundle.validation))
             draw_clinical(opened, bundle)
