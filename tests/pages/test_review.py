@@ -17,7 +17,7 @@ from htcore.inference.clinical import ClinicalModel
 from htcore.types import Familiarity, Finding, ModelIdentity, NearCase, QualityReport, RegionContribution, SeriesRecord
 from htcore.ui import session, tab
 from htcore.ui.notice import RESEARCH_NOTICE
-from htcore.ui.review import downloads
+from htcore.ui.review import downloads, origin
 from htcore.ui.review.patient import joined
 from htcore.ui.server import Kept, ServedStudy
 from tests.pages.review_stage import (
@@ -372,6 +372,25 @@ def test_an_unfamiliar_scan_is_not_counted_among_its_like(page: AppTest, monkeyp
     assessing(monkeypatch, lambda: replace(scored(), quality=warned))
     upload(page)
     assert "of 100 simulated scans with this score, about 62" in texts(page) and "like this one" not in texts(page)
+
+
+def test_a_case_of_the_cohort_page_says_for_which_prevalence_its_threshold_is(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A page on its own knows no other to go back to.
+    monkeypatch.setattr(origin.st, "page_link", lambda *_, **__: None)
+    assessing(monkeypatch, scored)
+    with_bundle(monkeypatch)
+    upload(page)
+    page.session_state["htcore.origin"] = "**S1** of the cohort page is called at the threshold of 60.0% there (TP)."
+    page.run()
+    assert not page.exception and "60.0% there (TP)." in texts(page) and "That threshold" not in texts(page)
+    page.session_state[session.PREVALENCE] = 0.27
+    page.run()
+    assert "there (TP). That threshold is for where 49% bleed; the risk below is for where 27% bleed." in texts(page)
+    page.session_state["htcore.covered"] = True
+    page.run()
+    assert "threshold" not in texts(page)
 
 
 def places(block: Any, path: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
