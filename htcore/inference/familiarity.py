@@ -15,7 +15,7 @@ UNFAMILIAR = 0.99
 N_NEAREST = 5
 _MINIMUM = 30  # scans; fewer say nothing about what is usual
 _SAME = 0.1
-"""So near in the network's eyes it is the same scan: read again it lies within 0.001, any other beyond 1.6."""
+"""So near to a scan it is that scan: the shipped model has one simulated again at 0.001, any other beyond 1.6."""
 _SHRINKAGE = 0.1  # of the covariance towards its diagonal: features are nearly as many as some hospitals' scans
 
 Array = NDArray[np.float64]
