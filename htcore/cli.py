@@ -146,7 +146,7 @@ def predict(
                     f"{risk.category} of {risk.threshold:.0%}"
                 )
                 if opened.clinical is not None:
-                    typer.echo(joint_sentence(opened.clinical, risk))
+                    typer.echo(joint_sentence(opened.clinical, risk, simulated=opened.model.simulated))
                 typer.echo(lesion_sentence(opened.evidence.lesion))
                 if opened.evidence.sides_disagree:
                     typer.echo("The evidence map and the lesion map point to different sides: trust neither alone.")

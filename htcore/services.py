@@ -197,8 +197,9 @@ def _unfamiliar(known: Familiarity | None) -> tuple[Finding, ...]:
 
     if known is None or known.farther_than < UNFAMILIAR:
         return ()
+    others = "the scans" if known.itself is None else "the other patients' scans"
     message = (
-        f"To the network this scan looks less usual than {known.farther_than:.0%} of the scans it was measured on: "
+        f"To the network this scan looks less usual than {known.less_usual_than} {others} it was measured on: "
         "how often it is right on such a scan is not known."
     )
     return (Finding("unfamiliar", "warn", message),)

@@ -297,11 +297,19 @@ class RegionContribution:
 
 @dataclass(frozen=True)
 class LesionMeasure:
-    """The lesion head's finding at its own cut-off; side is the patient's, ``None`` where nothing was found."""
+    """The lesion head's finding at its own cut-off.
+
+    Attributes
+    ----------
+    side : the patient's, that which holds most of it; ``None`` where nothing was found
+    left_ml, right_ml : the patient's sides, together ``volume_ml``; ``None`` where they were not measured
+    """
 
     volume_ml: float
     side: Side | None
     peak_mm: tuple[float, float, float] | None
+    left_ml: float | None = None
+    right_ml: float | None = None
 
 
 EVIDENCE_TOP = 0.05
@@ -355,10 +363,22 @@ class Familiarity:
     farther_than : float
         Share of the validation scans, 0–1, that lie closer to the middle of them all than this scan.
     nearest : the most alike, nearest first.
+    itself : the validation scan that this scan is; then the others of its patient are not compared with either.
     """
 
     farther_than: float
     nearest: tuple[NearCase, ...]
+    itself: str | None = None
+
+    @property
+    def less_usual_than(self) -> str:
+        """``farther_than`` in words; no share below 1 rounds up to all, and none above 0 down to none."""
+        whole = round(100 * self.farther_than)
+        if whole == 100:
+            return "all of" if self.farther_than == 1 else "more than 99% of"
+        if whole == 0:
+            return "none of" if self.farther_than == 0 else "less than 1% of"
+        return f"{whole}% of"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from htcore.ui import session
 from htcore.ui.review.covered import draw_covered, draw_switch
 from htcore.ui.review.downloads import draw_downloads
 from htcore.ui.review.intake import draw_intake, draw_problem
+from htcore.ui.review.origin import draw_origin
 from htcore.ui.review.result import draw_receipt, draw_result
 from htcore.ui.tab import remember_tab
 
@@ -19,16 +20,6 @@ from htcore.ui.tab import remember_tab
 def as_pdf(shown: Assessment, label: str) -> bytes:
     """The one-page report of today."""
     return report.write_report(shown, date.today(), label)
-
-
-def draw_origin() -> None:
-    """Where the study came from, and the way back, where it is a case of the cohort page."""
-    origin = session.origin()
-    if origin is None or session.is_covered():
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(origin)
-        st.page_link("pages/cohort.py", label="Back to the cohort", icon=":material/arrow_back:")
 
 
 session.refresh()
@@ -47,7 +38,7 @@ with head:
     # A refused scan has no result to hide; one that came while the screen is covered stays covered.
     if under_way or (opened is not None and (opened.risk is not None or session.is_covered())):
         draw_switch()
-        draw_origin()
+        draw_origin(opened)
     elif opened is None:
         st.title("Review a scan")
         st.write(

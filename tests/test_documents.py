@@ -12,6 +12,7 @@ import typer.main
 from benchmarks.breaking import BREAKS
 from htcore import services
 from htcore.cli import app
+from htcore.quality.thresholds import GOOD_COVERAGE_MM, MIN_COVERAGE_MM
 from htcore.settings import Settings
 from htcore.training.card import card_of, render
 
@@ -78,3 +79,15 @@ def test_a_wrong_command_is_noticed() -> None:
 def test_the_shipped_card_is_what_its_files_give() -> None:
     bundle = services.load_bundle_by_id(Settings().default_model, Settings())
     assert bundle.card == render(card_of(bundle))
+
+
+def test_reading_says_how_much_of_the_brain_must_be_there_as_the_gate_has_it() -> None:
+    text = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
+    assert f"covers less than {MIN_COVERAGE_MM:.0f} mm of the brain" in text
+    assert f"Where less than {GOOD_COVERAGE_MM:.0f} mm are covered it warns and scores" in text
+
+
+@pytest.mark.parametrize("name", ["reading.md", "hazards.md"])
+def test_the_old_infarct_that_is_taken_for_an_acute_one_is_a_known_limit(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert "a dark old one, mostly near fluid" in text and "measured as acute and raise" in text

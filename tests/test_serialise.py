@@ -38,7 +38,7 @@ def test_the_evidences_regions_and_sides_stand_beside_the_keys_of_the_contract()
         empty,
         (SliceContribution(0, 12.5, 0.25),),
         (RegionContribution("M2", "left", 0.75, 0.31), RegionContribution("C", "right", -0.5)),
-        LesionMeasure(3.5, "left", (1.0, 2.0, 3.0)),
+        LesionMeasure(3.5, "left", (1.0, 2.0, 3.0), 2.5, 1.0),
         -0.125,
         sides_disagree=True,
     )
@@ -48,7 +48,7 @@ def test_the_evidences_regions_and_sides_stand_beside_the_keys_of_the_contract()
             {"name": "M2", "side": "left", "contribution": 0.75, "probability_if_mirrored": 0.31},
             {"name": "C", "side": "right", "contribution": -0.5, "probability_if_mirrored": None},
         ],
-        "lesion": {"volume_ml": 3.5, "side": "left", "peak_mm": [1.0, 2.0, 3.0]},
+        "lesion": {"volume_ml": 3.5, "side": "left", "peak_mm": [1.0, 2.0, 3.0], "left_ml": 2.5, "right_ml": 1.0},
         "bias": -0.125,
         "sides_disagree": True,
     }

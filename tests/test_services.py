@@ -24,7 +24,7 @@ from htcore.networks import LesionGatedResNet
 from htcore.settings import Settings
 from htcore.stages import STAGES
 from htcore.training.cohort import CohortScan
-from htcore.types import Assessment, Volume
+from htcore.types import Assessment, Familiarity, Volume
 from tests.phantom import head_volume
 from tests.small_bundle import write_small_bundle
 from tests.studies import HeadStudy
@@ -318,3 +318,11 @@ def test_only_tables_and_scans_below_the_allowed_folder_are_scored(tmp_path: Pat
     tables["ward"].write_text(text.replace(",1", ",0"))
     with pytest.raises(CohortError, match="Too little to evaluate"):
         services.labelled_scans(tables["ward"], allowed)
+
+
+def test_the_warning_of_an_unfamiliar_scan_claims_all_only_where_it_is_all() -> None:
+    assert services._unfamiliar(Familiarity(0.98, ())) == ()
+    (nearly,) = services._unfamiliar(Familiarity(612 / 613, ()))
+    assert "less usual than more than 99% of the scans it was measured on" in nearly.message
+    (itself,) = services._unfamiliar(Familiarity(1.0, (), "S1"))
+    assert "less usual than all of the other patients' scans it was measured on" in itself.message

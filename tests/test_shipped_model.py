@@ -12,6 +12,7 @@ from benchmarks.robustness import CHANGES, MUST_SWAP, in_box, inside, read
 from htcore import services
 from htcore.bundle import Bundle
 from htcore.evaluation.report import METRICS
+from htcore.inference.familiarity import Reference
 from htcore.settings import Settings
 from htcore.training.card import card_of
 from htcore.transforms import reproject
@@ -114,3 +115,10 @@ def test_the_regions_name_the_real_infarct(real: Assessment) -> None:
     assert real.risk is not None and first.probability_if_mirrored is not None
     assert first.probability_if_mirrored < real.risk.probability - 0.1
     assert not real.evidence.sides_disagree
+
+
+def test_no_validation_scan_passes_for_another(bundle: Bundle) -> None:
+    assert bundle.embedding is not None
+    reference = Reference(bundle.embedding)
+    same = np.stack([reference.same(row) for row in bundle.embedding])
+    np.testing.assert_array_equal(same, np.eye(len(bundle.embedding), dtype=np.bool_))

@@ -239,7 +239,7 @@ def records(series: list[Series], chosen: Series) -> tuple[SeriesRecord, ...]:
             modality=modality_of(entry.head),
             n_images=len(entry.planes) or len(entry.instances),
             chosen=entry is chosen,
-            reason=reason(entry, chosen),
+            reason=reason(entry, chosen) if len(series) > 1 else entry.excluded or "the only series",
         )
         for number, entry in enumerate(series, start=1)
     )

@@ -92,20 +92,29 @@ def slice_contributions(
 
 
 def measure_lesion(lesion: NDArray[np.float32], brain: NDArray[np.bool_], grid: CanonicalGrid) -> LesionMeasure:
-    """Volume at ``LESION_CUTOFF`` inside the brain, the side that holds most of it, and the peak of the map.
+    """Volume at ``LESION_CUTOFF`` inside the brain, of each side too, which holds most of it, and the peak of the map.
 
     The peak is that of the map averaged over 3 x 3 pixels of its slice: one noisy pixel is no peak.
     """
     found = (lesion >= LESION_CUTOFF) & brain
     volume_ml = float(found.sum()) * grid.voxel_ml
     if not found.any():
-        return LesionMeasure(0.0, None, None)
-    return LesionMeasure(volume_ml, _side(found), _peak_mm(np.where(found, lesion, 0.0), grid))
+        return LesionMeasure(0.0, None, None, 0.0, 0.0)
+    left_ml, right_ml = (amount * grid.voxel_ml for amount in _halves(found))
+    peak_mm = _peak_mm(np.where(found, lesion, 0.0), grid)
+    return LesionMeasure(volume_ml, _side(found), peak_mm, left_ml, right_ml)
+
+
+def _halves(amount: NDArray[np.bool_] | NDArray[np.float64]) -> tuple[float, float]:
+    """What lies on the patient's left and right; a middle column is shared."""
+    columns = amount.sum(axis=(0, 1), dtype=np.float64)  # run to the patient's left
+    half = len(columns) // 2
+    middle = float(columns[half : len(columns) - half].sum()) / 2
+    return float(columns[-half:].sum()) + middle, float(columns[:half].sum()) + middle
 
 
 def _side(amount: NDArray[np.bool_] | NDArray[np.float64]) -> Side:
-    half = amount.shape[2] // 2
-    right, left = float(amount[:, :, :half].sum()), float(amount[:, :, -half:].sum())  # columns to the patient's left
+    left, right = _halves(amount)
     if abs(left - right) <= _MIDLINE_SHARE * (left + right):
         return "midline"
     return "left" if left > right else "right"

@@ -32,7 +32,8 @@ def geometry(volume: Volume) -> Iterator[Finding]:
     thickest = float(volume.thickness_mm.max())
     if thickest > at.MAX_THICKNESS_MM:
         message = (
-            f"Slices are up to {thickest:.2f} mm thick, more than {at.MAX_THICKNESS_MM} mm: early signs may be lost."
+            f"Slices are up to {round(thickest, 2):g} mm thick, more than {at.MAX_THICKNESS_MM:g} mm: early signs may "
+            "be lost."
         )
         yield Finding("thick_slices", "warn", message)
     yield from _spacing(volume)
@@ -44,7 +45,8 @@ def _spacing(volume: Volume) -> Iterator[Finding]:
         return
     doubled = int((steps < at.DOUBLED_MM).sum())
     if doubled:
-        message = f"{doubled} slices lie where another one lies already: give one series without repeated slices."
+        slices = "1 slice lies" if doubled == 1 else f"{doubled} slices lie"
+        message = f"{slices} where another one lies already: give one series without repeated slices."
         yield Finding("doubled_slices", "warn", message)
     slabs = _slabs(steps)
     if len(slabs) > 1:
@@ -57,8 +59,9 @@ def _spacing(volume: Volume) -> Iterator[Finding]:
     usual = np.array([_usual_step(steps, k) for k in range(steps.size)])
     gaps = (steps > at.GAP_FACTOR * usual) & (steps > covered + at.SPACING_TOLERANCE_MM)
     if gaps.any():
-        widest = float(steps[gaps].max())
-        message = f"Slices are missing in {int(gaps.sum())} places, the widest step is {widest:.1f} mm: send them all."
+        count, widest = int(gaps.sum()), float(steps[gaps].max())
+        where = "1 place, the step there" if count == 1 else f"{count} places, the widest step"
+        message = f"Slices are missing in {where} is {widest:.1f} mm: send them all."
         yield Finding("missing_slices", "warn", message)
 
 

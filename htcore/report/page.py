@@ -18,6 +18,7 @@ from htcore.ui.words import (
     NOT_AN_ESTIMATE,
     finding_sentence,
     interval_percent,
+    is_familiar,
     joint_sentence,
     lesion_sentence,
     percent,
@@ -170,7 +171,7 @@ def _scale(pdf: FPDF, top: float) -> None:
 
 
 def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evidence) -> None:
-    model = assessment.model
+    simulated = assessment.model is not None and assessment.model.simulated
     pdf.set_left_margin(_WORDS)
     pdf.set_xy(_WORDS, _TOP)
     _say(pdf, percent(risk.probability, risk.limits), size=34, bold=True)
@@ -179,7 +180,7 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
     pdf.ln(1)
     _bar(pdf, risk)
     pdf.ln(2)
-    _say(pdf, risk_sentence(risk, simulated=model is not None and model.simulated))
+    _say(pdf, risk_sentence(risk, simulated=simulated, familiar=is_familiar(assessment.quality)))
     _say(pdf, f"Interval: {risk.interval_method}.", size=7, colour=_GREY)
     findings = assessment.quality.findings
     warnings = [one for one in findings if one.severity != "info"]
@@ -188,8 +189,9 @@ def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evid
         _say(pdf, "Warnings about this scan", size=11, bold=True, colour=_RED)
         _findings(pdf, assessment, warnings, pdf.get_y() + _WARNINGS)
     if assessment.clinical is not None:
-        pdf.ln(1)
-        _say(pdf, joint_sentence(assessment.clinical, risk))
+        pdf.ln(2)
+        _say(pdf, "With clinical data", size=11, bold=True)
+        _say(pdf, joint_sentence(assessment.clinical, risk, simulated=simulated))
     pdf.ln(2)
     _say(pdf, "Lesion", size=11, bold=True)
     _say(pdf, lesion_sentence(evidence.lesion))

@@ -15,6 +15,7 @@ from htcore.types import (
     Finding,
     LesionMeasure,
     Limits,
+    QualityReport,
     RegionContribution,
     RiskEstimate,
     Volume,
@@ -102,21 +103,30 @@ def _about(probability: float, limits: Limits = (1 - SURE, SURE)) -> str:
     return f"about {words}" if words.isdigit() else words
 
 
-def risk_sentence(risk: RiskEstimate, *, simulated: bool) -> str:
-    """The risk, its interval and its side of the threshold, in one sentence."""
+def is_familiar(quality: QualityReport) -> bool:
+    """Whether scans like this one were among those that the model was measured on, as far as anything says."""
+    return all(finding.code != "unfamiliar" for finding in quality.findings)
+
+
+def risk_sentence(risk: RiskEstimate, *, simulated: bool, familiar: bool = True) -> str:
+    """The risk, its interval and its side of the threshold, in one sentence.
+
+    Of a scan that is not ``familiar`` the like were not measured: then it counts scans of its score.
+    """
     low, high = (_of_hundred(bound, risk.limits) for bound in risk.interval)
     interval = low if low == high else f"{low} to {high}"
     side = "above" if risk.probability >= risk.threshold else "below"
     among = "simulated scans" if simulated else "scans"
+    like = "like this one" if familiar else "with this score"
     return (
-        f"The model's estimate: of 100 {among} like this one, {_about(risk.probability, risk.limits)} go on to bleed "
+        f"The model's estimate: of 100 {among} {like}, {_about(risk.probability, risk.limits)} go on to bleed "
         f"(interval {interval}). That is {side} its threshold of {percent(risk.threshold)}. "
         f"It holds where {round(100 * risk.prevalence)} of 100 bleed in all."
     )
 
 
-def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate) -> str:
-    """The risk from the scan and what is known of the patient, both at one prevalence.
+def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate, *, simulated: bool) -> str:
+    """The risk from the scan and what is known of the patient, both at one prevalence, and on whom it was fitted.
 
     Its interval is the scan's own, moved along with it in log-odds: that the weights of the clinical data are estimates
     too is not in it.
@@ -128,7 +138,7 @@ def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate) -> str:
     return (
         f"Image and clinical data together: {percent(joint.probability, risk.limits)} (interval "
         f"{interval_percent(moved)}, the scan's own moved along; {known}). An average patient with an average scan has "
-        f"{percent(joint.base)}."
+        f"{percent(joint.base)}. Fitted on {'simulated patients' if simulated else 'patients'}."
     )
 
 
@@ -223,11 +233,17 @@ def caveats(part: str | None, n_scans: int, n_events: int, *, started: bool = Fa
 
 
 def lesion_sentence(lesion: LesionMeasure) -> str:
-    """What the lesion head measured; side is the patient's."""
+    """What the lesion head measured; both of the patient's sides where the lesser has 1 mL or more."""
     if lesion.side is None or lesion.volume_ml <= 0:
         return "The model sees no acute infarct above its cut-off."
     where = "across the midline" if lesion.side == "midline" else f"on the patient's {lesion.side}"
     size = f"{lesion.volume_ml:.0f} mL" if lesion.volume_ml >= 1 else "less than 1 mL"
+    if lesion.left_ml is not None and lesion.right_ml is not None and min(lesion.left_ml, lesion.right_ml) >= 1:
+        more, less = ("left", "right") if lesion.left_ml >= lesion.right_ml else ("right", "left")
+        small = round(min(lesion.left_ml, lesion.right_ml))
+        # The greater part is what is left of the whole as told: the two add up.
+        large = round(lesion.volume_ml) - small
+        where = f"of which {large} mL on the patient's {more} and {small} mL on the {less}"
     return f"The model takes {size} for acute infarct, {where}."
 
 

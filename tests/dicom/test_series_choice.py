@@ -343,8 +343,13 @@ def test_the_order_of_files_never_decides_between_parts_of_one_series_either() -
     ],
 )
 def test_the_chosen_series_is_praised_for_what_holds(values: dict[str, object], why: str) -> None:
-    _, receipt = read(files_of(HEAD, tags(**values))[:1])
-    assert [record.reason for record in receipt.series] == [why]
+    _, receipt = read([*files_of(HEAD, tags(**values))[:1], *files_of(RIVAL, tags(Modality="MR"))])
+    assert [record.reason for record in receipt.series] == [why, "not CT but MR"]
+
+
+def test_one_series_alone_is_told_as_the_only_one() -> None:
+    _, receipt = read(_head())
+    assert [(record.chosen, record.reason) for record in receipt.series] == [(True, "the only series")]
 
 
 def test_every_file_is_accounted_for() -> None:

@@ -79,8 +79,18 @@ def test_report_and_prediction_come_down(opened: tuple[Page, list[object]]) -> N
 
 def test_the_prevalence_stays_over_pages(opened: tuple[Page, list[object]]) -> None:
     page, _ = opened
+    page.get_by_text("Join it with clinical data").click()
+    page.get_by_text("simulated validation scans it resembles most").click()
+    for inside in ("Nothing is entered", "Nearest in the network's own features"):
+        page.get_by_text(inside).wait_for()
+    page.get_by_role("radio", name="my own").click()
+    page.get_by_text("Per cent of your patients").wait_for()
     page.get_by_role("radio", name="unselected patients, 27%").click()
     page.get_by_text("where 27 of 100 bleed in all").wait_for()
+    # Whoever opened something finds it open still.
+    page.wait_for_timeout(1500)
+    for inside in ("Nothing is entered", "Nearest in the network's own features"):
+        assert page.get_by_text(inside).is_visible()
     page.get_by_text("Where 27% bleed: of those").wait_for()
     shoot(page, "prevalence")
     page.get_by_role("link", name="Cohort").click()

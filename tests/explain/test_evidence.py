@@ -83,7 +83,12 @@ def test_lesion_volume_side_and_peak_by_hand() -> None:
     mirrored = measure_lesion(result.lesion[..., ::-1].copy(), model_input.brain, model_input.grid)
     assert mirrored.side == "right"
     both = np.maximum(result.lesion, result.lesion[..., ::-1])
-    assert measure_lesion(both, model_input.brain, model_input.grid).side == "midline"
+    halved = measure_lesion(both, model_input.brain, model_input.grid)
+    assert halved.side == "midline" and halved.left_ml == halved.right_ml == pytest.approx(3.84)
+    more = np.maximum(result.lesion, np.where(np.arange(40) < 10, both, 0.0))  # two columns of four on the right
+    told = measure_lesion(more.astype(np.float32), model_input.brain, model_input.grid)
+    assert told.side == "left"
+    assert (told.left_ml, told.right_ml) == pytest.approx((3.84, 1.92))
 
 
 def test_no_lesion_is_none_not_zero_degrees_of_something() -> None:

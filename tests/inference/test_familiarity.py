@@ -13,6 +13,7 @@ import torch
 from htcore.bundle import BundleContents, Calibration, load_bundle, save_bundle
 from htcore.inference.familiarity import Reference, familiarity
 from htcore.networks import NetworkConfig
+from htcore.types import Familiarity
 
 
 def cloud(seed: int, n: int = 400) -> np.ndarray:
@@ -60,8 +61,49 @@ def test_a_bundle_names_its_nearest_cases(tmp_path: Path) -> None:
     assert given.embedding is not None
     found = familiarity(bundle, given.embedding[7])
     assert found is not None and len(found.nearest) == 5
-    assert (found.nearest[0].scan_id, found.nearest[0].ht) == ("S7", True)
-    assert found.nearest[0].probability == pytest.approx(0.1 + 0.8 * 7 / 49)
+    # Not the validation scan itself, but one a little off it in what varies most.
+    off = familiarity(bundle, given.embedding[7] + np.array([1.0, 1.0, 0.0, 0.0], np.float32))
+    assert off is not None and off.itself is None
+    near = found.nearest[0]
+    assert near.ht == (int(near.scan_id[1:]) % 2 == 1)
+    assert near.probability == pytest.approx(0.1 + 0.8 * int(near.scan_id[1:]) / 49)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-5])
+def test_a_validation_scan_is_compared_with_other_patients_scans_alone(tmp_path: Path, noise: float) -> None:
+    given = contents(50)
+    assert given.embedding is not None
+    farthest = int(np.argmax([Reference(given.embedding).farther_than(row) for row in given.embedding]))
+    own = [farthest, (farthest + 1) % 50, (farthest + 2) % 50]
+    patients = [f"P{'x' if k in own else k}" for k in range(50)]
+    embedding = given.embedding.copy()
+    # Its patient's other scans are the most alike of all.
+    embedding[own[1:]] = embedding[own[0]] + np.array([[0.1, 0.0, 0.0, 0.0], [0.0, 0.1, 0.0, 0.0]], np.float32)
+    table = given.validation.assign(patient_id=patients)
+    bundle = save_bundle(tmp_path / "m", replace(given, validation=table, embedding=embedding))
+    found = familiarity(bundle, embedding[farthest] + np.float32(noise) * np.array([1, -1, 0, 0], np.float32))
+    assert found is not None and found.itself == f"S{farthest}"
+    assert len(found.nearest) == 5 and not {f"S{k}" for k in own} & {case.scan_id for case in found.nearest}
+    assert found.farther_than == 1.0
+    stranger = familiarity(bundle, embedding[farthest] + np.array([0.9, 0.9, 0.0, 0.0], np.float32))
+    assert stranger is not None and stranger.itself is None
+    assert {f"S{k}" for k in own} & {case.scan_id for case in stranger.nearest}
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (1.0, "all of"),
+        (612 / 613, "more than 99% of"),
+        (0.995, "more than 99% of"),
+        (0.99, "99% of"),
+        (0.42, "42% of"),
+        (0.001, "less than 1% of"),
+        (0.0, "none of"),
+    ],
+)
+def test_no_share_is_rounded_to_all_or_none(share: float, words: str) -> None:
+    assert Familiarity(share, ()).less_usual_than == words
 
 
 def test_without_enough_scans_nothing_is_said(tmp_path: Path) -> None:

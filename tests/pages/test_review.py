@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from scipy.special import expit, logit
@@ -13,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 from htcore import services
 from htcore.errors import ReadError
 from htcore.inference.clinical import ClinicalModel
-from htcore.types import Familiarity, ModelIdentity, NearCase, RegionContribution
+from htcore.types import Familiarity, Finding, ModelIdentity, NearCase, QualityReport, RegionContribution, SeriesRecord
 from htcore.ui import session, tab
 from htcore.ui.notice import RESEARCH_NOTICE
-from htcore.ui.review import downloads
+from htcore.ui.review import downloads, origin
 from htcore.ui.review.patient import joined
 from htcore.ui.server import Kept, ServedStudy
 from tests.pages.review_stage import (
@@ -53,6 +54,16 @@ def test_scored_study_shows_risk_words_notice_and_reasons(page: AppTest, monkeyp
     assert "42 mL for acute infarct, on the patient's left" in shown
     assert "Simulated study" in shown
     assert [warning.value for warning in page.warning] == [r"Slices are thick\."]
+
+
+def test_the_receipt_tells_of_the_series_as_the_files_to_take_along_do(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = (SeriesRecord(1, "CT", 10, True, "the only volume"),)
+    assessing(monkeypatch, lambda: replace(scored(), receipt=replace(scored().receipt, series=series)))
+    upload(page)
+    assert page.dataframe[0].value["Why"].tolist() == ["the only volume"]
+    assert "12 mm thick" in texts(page)
 
 
 def test_uploaded_bytes_are_dropped_once_scored(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,13 +259,14 @@ def test_regions_are_named_in_words_and_mirrored_at_the_shown_prevalence(
     assert "If the brainstem looked" in texts(page)
     # The left's 0.8 and 0.3 taken from the logit of −0.1, calibrated: expit(1.2 · −1.2 − 0.1).
     assert "If the whole left side looked like its mirror image: 62% → 18%." in texts(page)
+    assert "The parts work together: what each does alone does not add up." in texts(page)
     assert "left M5 looked" not in texts(page) and "right M1 looked" not in texts(page)
     page.get("button_group")[0].set_value("unselected").run()
     # 0.38 has odds 0.613, times 0.385 is 0.236.
     assert "→ 19%." in texts(page) and "→ 38%." not in texts(page)
 
 
-def test_a_change_of_one_per_cent_is_not_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_one_percentage_point_is_not_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = scored()
     assert opened.evidence is not None and opened.risk is not None
     evidence = replace(opened.evidence, regions=(RegionContribution("M1", "right", 0.01, 0.605),))
@@ -264,7 +276,8 @@ def test_a_change_of_one_per_cent_is_not_told(page: AppTest, monkeypatch: pytest
     with_bundle(monkeypatch)
     upload(page)
     assert "looked like" not in texts(page)
-    assert "No part of the brain changes the risk by two per cent" in texts(page)
+    assert "No part of the brain changes the risk by two percentage points or more" in texts(page)
+    assert "work together" not in texts(page)
 
 
 def test_without_regions_no_waterfall_is_drawn(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +300,18 @@ def test_a_refused_scan_has_nothing_to_hide_or_to_take_along(page: AppTest, monk
     upload(page)
     assert [button for button in page.button if button.label == "Hide the result"]
     assert len(page.get("download_button")) == 2
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_a_hidden_result_still_says_that_the_study_is_simulated(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, simulated: bool
+) -> None:
+    assessing(monkeypatch, lambda: replace(scored(), receipt=replace(scored().receipt, simulated=simulated)))
+    upload(page)
+    press(page, "Hide the result")
+    page.run()
+    assert not page.exception and "about 62" not in texts(page)
+    assert ("Simulated study: no real patient" in texts(page)) == simulated
 
 
 @pytest.mark.parametrize("covered", [False, True])
@@ -339,7 +364,84 @@ def test_the_nearest_validation_scans_and_their_outcomes(page: AppTest, monkeypa
     upload(page)
     assert not page.exception
     assert any(box.label == "The 5 simulated validation scans it resembles most: 2 bled" for box in page.expander)
-    assert "less usual to it than 42% of" in texts(page)
+    assert "less usual to it than 42% of the simulated validation scans" in texts(page)
+
+
+def test_an_unfamiliar_scan_is_not_counted_among_its_like(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned = QualityReport((Finding("unfamiliar", "warn", "It looks unusual."),))
+    assessing(monkeypatch, lambda: replace(scored(), quality=warned))
+    upload(page)
+    assert "of 100 simulated scans with this score, about 62" in texts(page) and "like this one" not in texts(page)
+
+
+def test_a_case_of_the_cohort_page_says_for_which_prevalence_its_threshold_is(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A page on its own knows no other to go back to.
+    monkeypatch.setattr(origin.st, "page_link", lambda *_, **__: None)
+    assessing(monkeypatch, scored)
+    with_bundle(monkeypatch)
+    upload(page)
+    page.session_state["htcore.origin"] = "**S1** of the cohort page is called at the threshold of 60.0% there (TP)."
+    page.run()
+    assert not page.exception and "60.0% there (TP)." in texts(page) and "That threshold" not in texts(page)
+    page.session_state[session.PREVALENCE] = 0.27
+    page.run()
+    assert "there (TP). That threshold is for where 49% bleed; the risk below is for where 27% bleed." in texts(page)
+    page.session_state["htcore.covered"] = True
+    page.run()
+    assert "threshold" not in texts(page)
+
+
+def places(block: Any, path: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
+    """Where each expander stands, by the place of each part in its parent: the browser closes one that moves."""
+    found = {block.label: path} if block.type == "expander" else {}
+    for at, child in getattr(block, "children", {}).items():
+        found |= places(child, (*path, at))
+    return found
+
+
+def test_another_prevalence_leaves_the_expanders_where_they_are(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    logit = scored().risk.logit  # type: ignore[union-attr]
+    model = ClinicalModel(("nihss",), (10.0,), (5.0,), (1.0,), 2.0, logit, 0.0, 100, 40)
+    assessing(monkeypatch, lambda: replace(scored(), familiarity=Familiarity(0.42, (NearCase("S1", True, 0.5),))))
+    with_bundle(monkeypatch, model.to_json())
+    upload(page)
+    before = places(page.main)
+    assert "Join it with clinical data" in before and any("resembles most" in label for label in before)
+    for kind in ("own", "unselected", "model"):
+        page.get("button_group")[0].set_value(kind).run()
+        assert not page.exception and places(page.main) == before
+
+
+def test_a_validation_scan_is_told_as_one_of_them(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = (NearCase("S1", True, 0.5),)
+    assessing(monkeypatch, lambda: replace(scored(), familiarity=Familiarity(612 / 613, cases, "S0")))
+    with_bundle(monkeypatch)
+    upload(page)
+    shown = texts(page)
+    assert "This is S0, one of the simulated validation scans: it and its patient's other scans are left" in shown
+    assert "than more than 99% of the other patients' simulated validation scans" in shown
+
+
+def test_what_is_told_beside_the_risk_is_at_its_prevalence(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = (NearCase("S1", True, 0.5), NearCase("S2", False, 0.2))
+    evidence = replace(scored().evidence, regions=(RegionContribution("I", "left", 0.3, 0.5),))  # type: ignore[type-var]
+    known = replace(scored(), familiarity=Familiarity(0.42, cases), evidence=evidence)
+    assessing(monkeypatch, lambda: known)
+    with_bundle(monkeypatch)
+    offered: list[Callable[[], bytes]] = []
+    monkeypatch.setattr(downloads.st, "download_button", lambda _, data, **__: offered.append(data))
+    upload(page)
+    table = page.dataframe[0].value
+    assert table["Its risk"].tolist() == ["50%", "20%"]
+    page.get("button_group")[0].set_value("unselected").run()
+    # Odds of 1 and 1/4 times 0.385: from 49% who bleed to 27%.
+    assert page.dataframe[0].value["Its risk"].tolist() == ["28%", "9%"]
+    taken = json.loads(offered[-1]())
+    assert taken["risk"]["prevalence"] == pytest.approx(0.27)
+    assert [case["probability"] for case in taken["familiarity"]["nearest"]] == pytest.approx([0.278, 0.088], abs=1e-3)
+    assert taken["evidence"]["regions"][0]["probability_if_mirrored"] == pytest.approx(0.278, abs=1e-3)
 
 
 def test_clinical_data_join_the_image(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,12 +69,19 @@ def test_a_missing_slice_is_a_gap() -> None:
     kept = np.delete(np.arange(26), 12)
     gappy = Volume(volume.hu[kept], volume.affines[kept], volume.thickness_mm[kept])
     finding = _finding(quality.check(gappy, PLAIN), "missing_slices")
-    assert finding is not None and finding.severity == "warn" and "12.0 mm" in finding.message
+    assert finding is not None and finding.severity == "warn"
+    assert finding.message == "Slices are missing in 1 place, the step there is 12.0 mm: send them all."
+    kept = np.delete(np.arange(26), [6, 12])
+    two = Volume(volume.hu[kept], volume.affines[kept], volume.thickness_mm[kept])
+    found = _finding(quality.check(two, PLAIN), "missing_slices")
+    assert found is not None and "missing in 2 places, the widest step is 12.0 mm" in found.message
 
 
 @pytest.mark.parametrize(("thickness", "severity"), [(7.0, None), (8.0, "warn")])
 def test_thick_slices(thickness: float, severity: str | None) -> None:
-    assert _severity(_volume(other(HEAD, thickness_mm=thickness)), "thick_slices") == severity
+    found = _finding(quality.check(_volume(other(HEAD, thickness_mm=thickness)), PLAIN), "thick_slices")
+    assert (None if found is None else found.severity) == severity
+    assert found is None or found.message.startswith("Slices are up to 8 mm thick, more than 7.5 mm:")
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.8])
@@ -171,7 +178,7 @@ def test_doubled_slices_are_told() -> None:
     index = np.sort(np.append(np.arange(26), 12))
     doubled = Volume(volume.hu[index], volume.affines[index], volume.thickness_mm[index])
     found = _finding(quality.check(doubled, PLAIN), "doubled_slices")
-    assert found is not None and found.severity == "warn" and found.message.startswith("1 slices")
+    assert found is not None and found.severity == "warn" and found.message.startswith("1 slice lies where")
     assert _finding(quality.check(volume, PLAIN), "doubled_slices") is None
 
 

@@ -12,7 +12,7 @@ from htcore.errors import RefusedError
 from htcore.report import write_report
 from htcore.report.page import printable
 from htcore.report.pictures import colour_bar, colours, key_slices, overlaid, windowed
-from htcore.types import EVIDENCE_TOP, Assessment, Finding, QualityReport
+from htcore.types import EVIDENCE_TOP, Assessment, ClinicalRisk, CovariateContribution, Finding, QualityReport
 from tests.ui.opened import refused, scored
 
 DAY = date(2024, 3, 5)
@@ -73,6 +73,21 @@ def test_many_findings_stay_on_the_page() -> None:
     assert "Finding 0:" in text and "Finding 39:" not in text
     assert "more: see the dashboard" in text
     assert "Input SHA-256" in text
+
+
+def test_an_unfamiliar_scan_is_not_counted_among_its_like() -> None:
+    opened = scored()
+    warned = QualityReport((*opened.quality.findings, Finding("unfamiliar", "warn", "It looks unusual.")))
+    assert "of 100 simulated scans with this score" in read(replace(opened, quality=warned))[0]
+    assert "of 100 simulated scans like this one" in read(opened)[0]
+
+
+def test_the_joint_risk_has_a_heading_of_its_own_and_says_on_whom_it_was_fitted() -> None:
+    parts = (CovariateContribution("image", -0.1, 0.2), CovariateContribution("nihss", 14.0, 0.7))
+    text, _ = read(replace(scored(), clinical=ClinicalRisk(0.75, 0.4, parts)))
+    at = text.index("With clinical data Image and clinical data together: 75%")
+    assert text.index("Slices are thick.") < at < text.index("Fitted on simulated patients.") < text.index("Lesion The")
+    assert "With clinical data" not in read(scored())[0]
 
 
 def test_a_refused_scan_has_no_report() -> None:

@@ -41,6 +41,11 @@ def test_risk_sentence_counts_scans_and_says_simulated() -> None:
     assert "where 49 of 100 bleed in all" in sentence
 
 
+def test_a_scan_whose_like_were_not_measured_is_not_told_as_one_of_a_hundred_like_it() -> None:
+    sentence = risk_sentence(estimate(0.62), simulated=True, familiar=False)
+    assert "of 100 simulated scans with this score, about 62" in sentence and "like this one" not in sentence
+
+
 def test_risk_sentence_below_the_threshold_on_real_scans() -> None:
     sentence = risk_sentence(estimate(0.3), simulated=False)
     assert "below its threshold" in sentence
@@ -59,6 +64,14 @@ def test_lesion_sentence() -> None:
     assert lesion_sentence(LesionMeasure(42.4, "left", None)) == (
         "The model takes 42 mL for acute infarct, on the patient's left."
     )
+    assert lesion_sentence(LesionMeasure(57.0, "left", None, 49.5, 7.5)) == (
+        "The model takes 57 mL for acute infarct, of which 49 mL on the patient's left and 8 mL on the right."
+    )
+    assert lesion_sentence(LesionMeasure(10.0, "midline", None, 4.6, 5.4)).endswith(
+        "of which 5 mL on the patient's right and 5 mL on the left."
+    )
+    # What is too little to tell stays untold.
+    assert lesion_sentence(LesionMeasure(50.9, "right", None, 0.9, 50.0)).endswith("infarct, on the patient's right.")
     assert "less than 1 mL for acute infarct" in lesion_sentence(LesionMeasure(0.3, "right", None))
     assert "no acute infarct" in lesion_sentence(LesionMeasure(0.0, None, None))
 
@@ -72,8 +85,10 @@ def test_the_joint_risk_has_the_scans_interval_moved_along_and_names_what_is_kno
         CovariateContribution("atrial_fibrillation", 1.0, 0.4),
         CovariateContribution("glucose_mmol_l", 6.5, 0.0),
     )
-    sentence = joint_sentence(ClinicalRisk(0.75, 0.4, parts), risk)
-    assert "75% (interval 50% to 90%" in sentence and "has 40%" in sentence
+    sentence = joint_sentence(ClinicalRisk(0.75, 0.4, parts), risk, simulated=True)
+    assert "75% (interval 50% to 90%" in sentence
+    assert "has 40%. Fitted on simulated patients." in sentence
+    assert joint_sentence(ClinicalRisk(0.75, 0.4, parts), risk, simulated=False).endswith("Fitted on patients.")
     assert "NIHSS 14 points, atrial fibrillation, glucose 6.5 mmol/L" in sentence
     assert covariate_name(CovariateContribution("atrial_fibrillation", 0.0, -0.1)) == "no atrial fibrillation"
 

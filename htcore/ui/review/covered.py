@@ -6,6 +6,7 @@ import streamlit as st
 
 from htcore.ui import session
 from htcore.ui.review.progress import draw_progress
+from htcore.ui.review.result import draw_whose
 from htcore.ui.viewer import draw_viewer
 
 # Close below the navigation bar, where it costs the slices little height.
@@ -27,9 +28,9 @@ def draw_switch() -> None:
 
 
 def draw_covered() -> None:
-    """Draw the slices alone: no number, no map, no sentence of the model."""
+    """Draw the slices alone, and whether they are of a real patient: no number, no map, no sentence of the model."""
     slices, words = st.columns([3, 2], gap="large")
-    served = session.served_study()
+    served, opened = session.served_study(), session.assessment()
     if served is not None:
         with slices:
             draw_viewer(served, key="viewer", slices_only=True)
@@ -38,4 +39,6 @@ def draw_covered() -> None:
             draw_progress()
         else:
             st.button("Clear this study", icon=":material/close:", on_click=session.clear)
+        if opened is not None:
+            draw_whose(opened)
         st.info("The result is hidden.", icon=":material/visibility_off:")

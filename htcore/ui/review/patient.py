@@ -24,7 +24,7 @@ _YES_NO = {"yes": 1.0, "no": 0.0}
 def draw_nearest(known: Familiarity, limits: Limits, *, simulated: bool) -> None:
     """Draw which validation scans look most like this one to the network, with their outcomes.
 
-    ``limits`` are those of a risk at the model's own prevalence.
+    ``limits`` are those of a risk at the prevalence of theirs.
     """
     scans = "simulated validation scans" if simulated else "validation scans"
     bled = sum(case.ht for case in known.nearest)
@@ -38,9 +38,15 @@ def draw_nearest(known: Familiarity, limits: Limits, *, simulated: bool) -> None
             for case in known.nearest
         ]
         st.dataframe(rows, hide_index=True, width="stretch")
+        whose = f"the {scans}"
+        if known.itself is not None:
+            st.caption(
+                f"This is {plain(known.itself)}, one of the {scans}: it and its patient's other scans are left out."
+            )
+            whose = f"the other patients' {scans}"
         st.caption(
-            f"Nearest in the network's own features. This scan looks less usual to it than {known.farther_than:.0%} of "
-            f"the {scans}."
+            f"Nearest in the network's own features. This scan looks less usual to it than {known.less_usual_than} "
+            f"{whose}."
         )
 
 
@@ -76,8 +82,7 @@ def draw_clinical(opened: Assessment, bundle: Bundle) -> None:
         shown = at_chosen_prevalence(joined(opened))
         if shown.clinical is None or shown.risk is None:
             return
-        patients = "simulated patients" if bundle.identity.simulated else "patients"
-        st.write(f"{joint_sentence(shown.clinical, shown.risk)} Fitted on {patients}.")
+        st.write(joint_sentence(shown.clinical, shown.risk, simulated=bundle.identity.simulated))
         _draw_parts(shown.clinical)
 
 

@@ -51,7 +51,8 @@ def draw_reasons(opened: Assessment) -> None:
 def mirror_sentences(opened: Assessment, calibration: Calibration) -> list[str]:
     """The risk did a whole side look like the other, and did each of the three regions that say most, where it shows.
 
-    All at the shown prevalence.
+    All at the shown prevalence. Where there are several, a last sentence says that they do not add up: a region alone
+    may do more than its whole side.
     """
     from htcore.inference.calibrate import shift_prevalence
 
@@ -69,8 +70,14 @@ def mirror_sentences(opened: Assessment, calibration: Calibration) -> list[str]:
             mirrored.append((region_name(region), region.probability_if_mirrored))
     at_prevalence = [(what, shift_prevalence(value, before, risk.prevalence)) for what, value in mirrored]
     now, _ = as_shown(risk.probability, risk.limits)
-    return [
+    told = [
         mirror_sentence(what, risk, value)
         for what, value in at_prevalence
         if abs(as_shown(value, risk.limits)[0] - now) >= _TELLING
-    ] or ["No part of the brain changes the risk by two per cent or more when it takes its mirror image's look."]
+    ]
+    if not told:
+        return [
+            "No part of the brain changes the risk by two percentage points or more when it takes its mirror image's "
+            "look."
+        ]
+    return told if len(told) == 1 else [*told, "The parts work together: what each does alone does not add up."]

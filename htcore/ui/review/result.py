@@ -50,25 +50,34 @@ def draw_result(opened: Assessment | None) -> None:
                 st.button("Clear this study", icon=":material/close:", on_click=session.clear)
         if opened is None:
             return
-        draw_risk(opened)
-        if under_way and opened.risk is not None:
-            st.caption("The maps and the reasons follow.")
+        # One place for what has more parts at one time than at another: else whatever stands below would be another
+        # element to the browser, and an expander that somebody opened would close.
+        with st.container():
+            draw_risk(opened)
+            if under_way and opened.risk is not None:
+                st.caption("The maps and the reasons follow.")
         shown = at_chosen_prevalence(opened)
         bundle = bundle_of(opened)
         if opened.risk is not None and shown.risk is not None and bundle is not None:
-            draw_prevalence(bundle)
-            draw_peers(shown.risk, bundle)
-            if opened.familiarity is not None:
-                draw_nearest(opened.familiarity, opened.risk.limits, simulated=are_simulated(bundle.validation))
+            with st.container():
+                draw_prevalence(bundle)
+                draw_peers(shown.risk, bundle)
+            if shown.familiarity is not None:
+                draw_nearest(shown.familiarity, shown.risk.limits, simulated=are_simulated(bundle.validation))
             draw_clinical(opened, bundle)
         if shown.risk is not None and shown.model is not None:
             draw_source(shown, shown.risk, shown.model)
 
 
-def draw_risk(opened: Assessment) -> None:
-    """Draw what must be seen at first: whose scan it is, warnings, and the risk or why there is none."""
+def draw_whose(opened: Assessment) -> None:
+    """Draw that the study is of no real patient, where its files say so."""
     if opened.receipt.simulated:
         st.badge("Simulated study: no real patient", icon=":material/science:", color="violet")
+
+
+def draw_risk(opened: Assessment) -> None:
+    """Draw what must be seen at first: whose scan it is, warnings, and the risk or why there is none."""
+    draw_whose(opened)
     _draw_warnings(opened)
     shown = at_chosen_prevalence(opened)
     if shown.risk is not None and shown.model is not None:
@@ -100,7 +109,8 @@ def _draw_receipt(opened: Assessment) -> None:
     slices, rows, columns = volume.shape
     rows_mm, columns_mm = volume.pixel_spacing_mm
     thin, thick = float(volume.thickness_mm.min()), float(volume.thickness_mm.max())
-    thickness = f"{thin:.1f}" if f"{thin:.1f}" == f"{thick:.1f}" else f"{thin:.1f} to {thick:.1f}"
+    thin_mm, thick_mm = f"{round(thin, 1):g}", f"{round(thick, 1):g}"
+    thickness = thin_mm if thin_mm == thick_mm else f"{thin_mm} to {thick_mm}"
     st.write(
         f"{receipt.n_files} {'file' if receipt.n_files == 1 else 'files'} given, read as "
         f"{receipt.source_kind.upper()}; {slices} slices of {columns} × {rows} pixels, "
@@ -126,7 +136,7 @@ def _draw_series(receipt: StudyReceipt) -> None:
             "Kind": series.modality,
             "Images": series.n_images,
             "Used": "yes" if series.chosen else "no",
-            "Why": series.reason if len(receipt.series) > 1 else "the only series",
+            "Why": series.reason,
         }
         for series in receipt.series
     ]

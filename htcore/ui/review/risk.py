@@ -12,12 +12,13 @@ from htcore import services
 from htcore.errors import HtcoreError
 from htcore.evaluation import Bootstrap, ValidationSet, are_simulated, operating_point, part_of
 from htcore.plots import gauge
-from htcore.types import Assessment, ModelIdentity, RiskEstimate
+from htcore.types import Assessment, Evidence, ModelIdentity, RiskEstimate
 from htcore.ui import session
 from htcore.ui.charts import draw_chart
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
     NOT_AN_ESTIMATE,
+    is_familiar,
     peers_sentence,
     plain,
     risk_sentence,
@@ -38,19 +39,38 @@ _OWN = "my own"
 
 
 def at_chosen_prevalence(opened: Assessment) -> Assessment:
-    """The study with its risk as in the population that the user asked for."""
+    """The study with its risk, and whatever is told beside it, as in the population that the user asked for."""
     share, bundle = session.prevalence(), bundle_of(opened)
     if share is None or bundle is None or opened.risk is None:
         return opened
     from htcore.inference import estimate_risk
     from htcore.inference.calibrate import shift_prevalence
 
-    joint, own = opened.clinical, bundle.calibration.prevalence
+    joint, known, own = opened.clinical, opened.familiarity, bundle.calibration.prevalence
     if joint is not None:
         # The shift adds the same to all log-odds: the parts stay.
         risk, base = (shift_prevalence(value, own, share) for value in (joint.probability, joint.base))
         joint = replace(joint, probability=risk, base=base)
-    return replace(opened, risk=estimate_risk(bundle.calibration, opened.risk.logit, share), clinical=joint)
+    if known is not None:
+        moved = (replace(case, probability=shift_prevalence(case.probability, own, share)) for case in known.nearest)
+        known = replace(known, nearest=tuple(moved))
+    estimate = estimate_risk(bundle.calibration, opened.risk.logit, share)
+    return replace(opened, risk=estimate, clinical=joint, familiarity=known, evidence=_mirrored(opened, own, share))
+
+
+def _mirrored(opened: Assessment, own: float, share: float) -> Evidence | None:
+    """The evidence with each region's mirrored risk moved from the model's own prevalence to ``share``."""
+    from htcore.inference.calibrate import shift_prevalence
+
+    if opened.evidence is None:
+        return None
+    regions = tuple(
+        region
+        if region.probability_if_mirrored is None
+        else replace(region, probability_if_mirrored=shift_prevalence(region.probability_if_mirrored, own, share))
+        for region in opened.evidence.regions
+    )
+    return replace(opened.evidence, regions=regions)
 
 
 def bundle_of(opened: Assessment) -> Bundle | None:
@@ -70,7 +90,7 @@ def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> N
     if model.simulated and not opened.receipt.simulated:
         st.warning(NOT_AN_ESTIMATE, icon=":material/warning:")
     draw_chart(gauge(risk, risk.prevalence), "gauge")
-    st.write(risk_sentence(risk, simulated=model.simulated))
+    st.write(risk_sentence(risk, simulated=model.simulated, familiar=is_familiar(opened.quality)))
     notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
     st.badge(notice, icon=":material/science:", color="orange")
 
