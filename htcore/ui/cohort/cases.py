@@ -13,11 +13,13 @@ from htcore.types import SURE, Limits, as_shown
 from htcore.ui.cohort.data import Cohort, Measured
 from htcore.ui.cohort.opening import draw_opening
 from htcore.ui.cohort.report import cases_csv
+from htcore.ui.kept import keep, recall
 
 _MOST_ROWS = 2000
 """More would make every move of the threshold wait for the table; the file has all."""
 _ROW_HEIGHT = 56
 """Of a row with a picture, in pixels of the screen."""
+_KINDS_KEY = "cohort-kinds"
 _KIND_WORDS = {
     "TP": "TP: called, bled",
     "FP": "FP: called, did not bleed",
@@ -103,13 +105,16 @@ def _draw_all(
     cases: pd.DataFrame, cohort: Cohort, measured: Measured, threshold: float, filters: tuple[str, ...]
 ) -> None:
     st.subheader("All scans")
-    kinds = st.pills(
-        "Show",
-        KINDS,
-        selection_mode="multi",
-        default=KINDS,
-        format_func=lambda kind: f"{_KIND_WORDS[kind]} ({int((cases['kind'] == kind).sum())})",
-        key="cohort-kinds",
+    recall(_KINDS_KEY, KINDS)
+    kinds = keep(
+        _KINDS_KEY,
+        st.pills(
+            "Show",
+            KINDS,
+            selection_mode="multi",
+            format_func=lambda kind: f"{_KIND_WORDS[kind]} ({int((cases['kind'] == kind).sum())})",
+            key=_KINDS_KEY,
+        ),
     )
     chosen = cases[cases["kind"].isin(kinds)]
     rows = chosen.iloc[(chosen["probability"] - threshold).abs().argsort(kind="stable")[::-1]]
