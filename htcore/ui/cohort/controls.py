@@ -161,15 +161,16 @@ def _choose(exact: str, slider: str, threshold: float) -> None:
 def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
     """Ranges of what is known of the scans: which scans remain (``None`` for all), and what was asked, in words."""
     mask, asked = np.ones(len(cohort.table), dtype=bool), []
+    wholes: dict[str, tuple[float, float]] = {}
     with st.popover("Filter the scans", icon=":material/filter_alt:"):
-        shown = False
         for column, label, step in _RANGES:
             values = _known(cohort.table, column)
             low, high = _bounds(values, step)
             if low >= high:
                 continue
-            shown = True
-            chosen = _range(label, (low, high), step, f"filter-{column}-{cohort.key[:12]}")
+            key = f"filter-{column}-{cohort.key[:12]}"
+            wholes[key] = (low, high)
+            chosen = _range(label, (low, high), step, key)
             if chosen != (low, high):
                 mask &= (values >= chosen[0]) & (values <= chosen[1])
                 asked.append(
@@ -177,8 +178,13 @@ def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, .
                 )
         st.caption(
             "Everything on the page follows. Scans whose value is unknown leave with the first filter on it."
-            if shown
+            if wholes
             else "The table holds nothing to filter by: it lacks age, thickness_mm, lesion_volume_ml and onset_to_ct_h."
+        )
+    if asked:
+        reset = st.session_state.update
+        st.button(
+            "Reset filters", icon=":material/filter_alt_off:", key="reset-filters", on_click=reset, args=(wholes,)
         )
     return (mask if asked else None), tuple(asked)
 
