@@ -10,10 +10,11 @@ T = TypeVar("T")
 _KEPT = "htcore.kept."
 
 
-def recall(key: str, start: Any) -> None:
-    """Give the widget ``key``, which is to be drawn next, what was kept of it; ``start`` where nothing was."""
-    if key not in st.session_state:
-        st.session_state[key] = st.session_state.get(_KEPT + key, start)
+def recall(key: str, start: Any = None) -> None:
+    """Give the widget ``key``, which is to be drawn next, what was kept of it; where nothing was, ``start`` if any."""
+    found = st.session_state.get(_KEPT + key, start)
+    if key not in st.session_state and found is not None:
+        st.session_state[key] = found
 
 
 def keep(key: str, chosen: T) -> T:

@@ -230,6 +230,18 @@ def test_what_was_set_stays_over_a_filter_that_leaves_too_little_and_over_pages(
         assert page.get_by_role("spinbutton", name=label).input_value() == value
 
 
+def test_the_table_of_cases_stays_in_place_when_a_row_is_chosen(page: Page, address: str) -> None:
+    open_cohort(page, address)
+    page.get_by_role("tab", name="Cases").click()
+    table = page.get_by_test_id("stDataFrame").first
+    table.locator("canvas").first.wait_for()
+    page.wait_for_timeout(1500)
+    before = table.bounding_box()
+    table.click(position={"x": 16, "y": 52})
+    page.get_by_role("button", name=re.compile("Open SIM-")).wait_for()
+    assert before is not None and table.bounding_box() == before
+
+
 def test_the_tables_of_cases_fetch_their_pictures_once(page: Page, tmp_path: Path) -> None:
     # The tables are drawn on a canvas: what they asked the server for is all that can be seen of it.
     shipped = Settings.from_environment()

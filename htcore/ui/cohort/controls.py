@@ -123,7 +123,7 @@ def draw_nothing_measured(error: HtcoreError, mask: NDArray[np.bool_] | None, fi
 
 def draw_sections(names: Sequence[str]) -> dict[str, Any]:
     """A tab for each; the open one stays over a visit to another page."""
-    recall(_SECTION, names[0])
+    recall(_SECTION)
     tabs = st.tabs(names, key=_SECTION, on_change="rerun")
     keep(_SECTION, st.session_state[_SECTION])
     return dict(zip(names, tabs, strict=True))
