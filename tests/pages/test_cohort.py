@@ -373,7 +373,7 @@ def test_a_loaded_file_is_not_kept_by_streamlit(monkeypatch: pytest.MonkeyPatch,
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"patient_id,ht\nA,1\n", "lacks scan_id, probability"),
+        (b"patient_id,ht\nA,1\n", "lacks scan_id, probability: add or rename what is missing."),
         (b"patient_id,scan_id,ht,probability\nA,1,0,7\nB,1,x,0.5\n", "Row 1 below the header, column probability"),
         (b"patient_id,scan_id,ht,probability\nA,1,0,.7\nB,1,0,.5\nC,1,0,.5\n", "Too little to evaluate"),
         ("patient_id,scan_id,ht,probability\nÄ,1,0,.7\n".encode("latin-1"), "not UTF-8"),
@@ -407,6 +407,17 @@ def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.M
     assert not page.exception and not page.error
     assert "Other models are not shown. The table of compared models holds a score that is no number" in texts(page)
     assert source(page).startswith("60 patients · 80 scans")
+
+
+@pytest.mark.parametrize(("others", "hidden"), [(0, False), (3, False), (4, True)])
+def test_hidden_curves_are_told_of_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, others: int, hidden: bool
+) -> None:
+    table = frame()
+    scores = table[["scan_id"]].assign(**{f"Model {k}": table["age"] for k in range(others)})
+    page = page_with(monkeypatch, table, baselines=scores.to_csv(index=False).encode() if others else None)
+    assert "Click the model's curve to set the threshold there" in texts(page)
+    assert ("a grey name of its legend" in texts(page)) is hidden
 
 
 def test_who_beats_whom_is_said_above_a_table_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:

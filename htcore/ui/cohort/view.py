@@ -94,8 +94,10 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
             selection_mode="points",
             alt=_roc_words(measured),
         )
+        hidden = any(trace.visible == "legendonly" for trace in figure.data)
         st.caption(
-            "Click the model's curve to set the threshold there, and a grey name of its legend to see that curve."
+            "Click the model's curve to set the threshold there"
+            + (", and a grey name of its legend to see that curve." if hidden else ".")
         )
         _draw_compared(measured)
     with right:
