@@ -249,6 +249,23 @@ def test_the_table_of_cases_stays_in_place_when_a_row_is_chosen(page: Page, addr
     assert abs(below() - before) < 1
 
 
+def test_on_a_phone_a_picture_with_long_words_scrolls_sideways_and_figures_wrap(page: Page, address: str) -> None:
+    open_cohort(page, address)
+    page.get_by_role("tab", name="Subgroups").click()
+    place, chart = page.locator(".st-key-sideways-cohort-forest"), page.locator(".st-key-cohort-forest .js-plotly-plot")
+    chart.wait_for()
+    hidden = "place => place.scrollWidth - place.clientWidth"
+    assert place.evaluate(hidden) == 0
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(1500)
+    assert place.evaluate(hidden) > 250
+    assert chart.evaluate("chart => chart._fullLayout.xaxis._length") > 250
+    page.get_by_role("tab", name="Risks").click()
+    cell = page.get_by_role("cell", name=re.compile(r"^0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)$")).first
+    cell.wait_for()
+    assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth && cell.getBoundingClientRect().right <= 390")
+
+
 def test_the_tables_of_cases_fetch_their_pictures_once(page: Page, tmp_path: Path) -> None:
     # The tables are drawn on a canvas: what they asked the server for is all that can be seen of it.
     shipped = Settings.from_environment()

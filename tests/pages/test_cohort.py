@@ -66,8 +66,9 @@ def slider(page: AppTest) -> Any:
 
 def figures(page: AppTest) -> dict[str, str]:
     """The tables of figures on the screen, by name."""
-    tables = [found.value for found in page.dataframe if "Figure" in found.value.columns]
-    return {row["Figure"]: row.iloc[1] for table in tables for _, row in table.iterrows()}
+    tables = [found.value for found in page.table if "Figure" in found.value.columns]
+    # In these tables Markdown is at work.
+    return {re.sub(r"\\(.)", r"\1", row["Figure"]): row.iloc[1] for table in tables for _, row in table.iterrows()}
 
 
 def test_without_a_model_the_page_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +200,7 @@ def test_every_section_opens_with_a_whole_and_with_a_bare_table(
 
 def test_the_paper_stands_beside_with_intervals_and_why_not_comparable(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame(), "Compared")
-    table = page.dataframe[0].value.set_index("Figure")
+    table = page.table[0].value.set_index("Figure")
     assert table["Paper"]["AUC"] == shown("auc", PAPER.metrics["auc"])
     assert len(table) == 4 and "simulated scans; the paper's are of real patients" in texts(page)
     assert f"about {PAPER.implied_prevalence:.0%}" in texts(page)
@@ -434,7 +435,7 @@ def test_who_beats_whom_is_said_above_a_table_that_fits(monkeypatch: pytest.Monk
     )
     page = page_with(monkeypatch, table, "Compared", baselines=scores.to_csv(index=False).encode())
     assert not page.exception and not page.error
-    current, older = (found.value for found in page.table)
+    current, older, _ = (found.value for found in page.table)
     assert list(current) == ["Model", "AUC (95% interval)", "Difference (95% interval)", "p"]
     assert current["Model"].tolist() == ["\\<b\\>Coin", "Same", "truth \\(reference\\)"]
     assert older["Model"].tolist() == ["3\\-D network, learnt from 47 patients"]
