@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -59,6 +60,19 @@ def test_the_room_of_the_button_is_taken_before_a_row_is_chosen(monkeypatch: pyt
     assert len(held) == 3 and all(button.disabled for button in held)
     choose(page, 0)
     assert len(offered(page)) == 1 and offered(page)[0].startswith("Open ")
+
+
+def test_the_narrow_tables_have_short_headings_and_the_wide_one_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = page_with(monkeypatch, frame(), "Cases")
+    for number, heading in enumerate(("Lesion, mL", "Lesion, mL", "True lesion, mL")):
+        columns = json.loads(page.dataframe[number].proto.columns)
+        assert columns["lesion_volume_ml"]["label"] == heading
+
+
+def test_the_share_of_these_scans_fits_its_narrow_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = frame()
+    page = page_with(monkeypatch, table)
+    assert page.number_input(key="cohort-prevalence").placeholder == f"{100 * table['ht'].mean():.1f} as here"
 
 
 def test_a_tilt_the_other_way_has_a_minus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def draw_nothing_measured(error: HtcoreError, mask: NDArray[np.bool_] | None, fi
     if mask is None:
         st.write("This page shows how well a model does on scans it was not trained on, once a model is installed.")
     else:
-        st.write(f"Filter: {plain('; '.join(filters))}. {int(mask.sum())} of {mask.size} scans are left.")
+        st.write(f"Filter: {plain('; '.join(filters))}. It leaves {int(mask.sum())} of {mask.size} scans.")
 
 
 def draw_sections(names: Sequence[str]) -> dict[str, Any]:
