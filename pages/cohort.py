@@ -1,4 +1,7 @@
-"""How good the model is: its figures on patients that never trained it."""
+"""How good the model is: its figures on patients that never trained it.
+
+No run is stopped: Streamlit would then mix up what the browser and the server remember of the controls not drawn.
+"""
 
 from __future__ import annotations
 
@@ -41,34 +44,33 @@ try:
     measured = measured_cohort(cohort, mask)
 except HtcoreError as error:
     draw_nothing_measured(error, mask, filters)
-    st.stop()
+else:
+    draw_head(cohort, measured, filters)
+    share = measured.validation.n_events / measured.validation.n_scans
+    with st.container(border=True):
+        left, right = st.columns([3, 1], gap="large")
+        with left:
+            threshold = draw_threshold(cohort, measured.curve, share)
+        with right:
+            prevalence = draw_prevalence(share)
+    point = operating_point(measured.bootstrap, threshold, prevalence)
 
-draw_head(cohort, measured, filters)
-share = measured.validation.n_events / measured.validation.n_scans
-with st.container(border=True):
-    left, right = st.columns([3, 1], gap="large")
-    with left:
-        threshold = draw_threshold(cohort, measured.curve, share)
-    with right:
-        prevalence = draw_prevalence(share)
-point = operating_point(measured.bootstrap, threshold, prevalence)
-
-# Only the section that is open is drawn: a move of the threshold pays for what is seen.
-for name, tab in draw_sections(SECTIONS).items():
-    if not tab.open:
-        continue
-    with tab:
-        if name == "At the threshold":
-            draw_at_threshold(cohort, measured, point, prevalence)
-        elif name == "Risks":
-            draw_risks(cohort, measured, point)
-        elif name == "Usefulness":
-            draw_usefulness(cohort, measured, point)
-        elif name == "Subgroups":
-            draw_subgroups(cohort, measured)
-        elif name == "Cases":
-            draw_cases(cohort, measured, point, filters)
-        elif name == "Compared":
-            draw_compared(cohort, measured, point, installed)
-        else:
-            draw_downloads(cohort, measured, point, filters, prevalence, write_cohort_report)
+    # Only the section that is open is drawn: a move of the threshold pays for what is seen.
+    for name, tab in draw_sections(SECTIONS).items():
+        if not tab.open:
+            continue
+        with tab:
+            if name == "At the threshold":
+                draw_at_threshold(cohort, measured, point, prevalence)
+            elif name == "Risks":
+                draw_risks(cohort, measured, point)
+            elif name == "Usefulness":
+                draw_usefulness(cohort, measured, point)
+            elif name == "Subgroups":
+                draw_subgroups(cohort, measured)
+            elif name == "Cases":
+                draw_cases(cohort, measured, point, filters)
+            elif name == "Compared":
+                draw_compared(cohort, measured, point, installed)
+            else:
+                draw_downloads(cohort, measured, point, filters, prevalence, write_cohort_report)

@@ -28,13 +28,14 @@ from htcore.evaluation.published import PAPER, PUBLISHED_MODELS, PublishedFigure
 from htcore.evaluation.report import Evaluation, Oracle, evaluate, oracle, to_json
 from htcore.evaluation.subgroups import MIN_EVENTS, Subgroup, subgroups
 from htcore.evaluation.table import MAX_ROWS, RowProblem, TableError, read_predictions
-from htcore.evaluation.validation import ValidationSet, are_simulated, part_of
+from htcore.evaluation.validation import MIN_PATIENTS, ValidationSet, are_simulated, part_of
 from htcore.evaluation.values import Confusion, Interval
 
 __all__ = [
     "KINDS",
     "MAX_ROWS",
     "MIN_EVENTS",
+    "MIN_PATIENTS",
     "PAPER",
     "PUBLISHED_MODELS",
     "AucDifference",

@@ -115,7 +115,7 @@ def _parsed(text: str, separator: str) -> pd.DataFrame:
     raw.columns = [str(name).strip() for name in raw.columns]
     missing = [name for name in REQUIRED if name not in raw.columns]
     if missing:
-        raise CohortError(f"The header lacks {', '.join(missing)}: name the columns {', '.join(REQUIRED)}.")
+        raise CohortError(f"The header lacks {', '.join(missing)}: add or rename what is missing.")
     if raw.empty:
         raise CohortError("The table has a header and no rows: add one row a scan.")
     known = [name for name in (*REQUIRED, *NUMBERS, *TEXTS) if name in raw.columns]

@@ -10,6 +10,7 @@ from htcore.plots.palette import BLUE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from streamlit.delta_generator import DeltaGenerator
 
 FORMAT_KEY = "htcore.cohort.format"
 Theme = Literal["light", "dark"]
@@ -27,6 +28,26 @@ TOOLBAR: dict[str, Any] = {
     "showSendToCloud": False,
     "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
 }
+
+
+_LEAST_PX = 680
+_SIDEWAYS = f"""<style>
+[class*="st-key-sideways-"] {{ overflow-x: auto; }}
+[class*="st-key-sideways-"] > * {{ min-width: {_LEAST_PX}px; }}
+@media (max-width: {_LEAST_PX}px) {{
+  [class*="st-key-sideways-"]::before {{
+    content: "Wider than the screen: move it sideways."; position: sticky; left: 0; min-width: 0; font-size: 0.875rem;
+  }}
+  /* Else the chart keeps the finger to itself. */
+  [class*="st-key-sideways-"] .js-plotly-plot * {{ pointer-events: none !important; }}
+}}
+</style>"""
+
+
+def sideways(key: str) -> DeltaGenerator:
+    """A place for a picture with words beside each other: it is not squeezed on a phone but scrolls sideways."""
+    st.html(_SIDEWAYS)
+    return st.container(key=f"sideways-{key}")
 
 
 def draw_chart(figure: go.Figure, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -52,6 +53,11 @@ def difference(value: float, low: float = math.nan, high: float = math.nan) -> s
 def share(value: float, low: float, high: float) -> str:
     """A share with its interval, whole percent: "29% (24 to 35%)"."""
     return f"{100 * value:.0f}% ({100 * low:.0f} to {100 * high:.0f}%)"
+
+
+def with_minus(text: str) -> str:
+    """A file's words, the minus before a number as such: "turned by −10°", "follow-up"."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
 
 
 def listed(words: Sequence[str]) -> str:

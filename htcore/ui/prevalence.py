@@ -22,9 +22,10 @@ def draw_prevalence(own: float) -> float | None:
         step=1.0,
         format="%.1f",
         key=_WIDGET,
-        placeholder=f"{100 * own:.1f}, as in these scans",
-        help="Positive and negative predictive values depend on how common hemorrhagic transformation is. Sensitivity, "
-        "specificity and likelihood ratios are taken as the same everywhere.",
+        placeholder=f"{100 * own:.1f} as here",
+        help="Left empty, it is that of the scans on this page. Positive and negative predictive values depend on how "
+        "common hemorrhagic transformation is. Sensitivity, specificity and likelihood ratios are taken as the same "
+        "everywhere.",
         on_change=_keep,
     )
     return session.prevalence()

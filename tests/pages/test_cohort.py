@@ -66,8 +66,9 @@ def slider(page: AppTest) -> Any:
 
 def figures(page: AppTest) -> dict[str, str]:
     """The tables of figures on the screen, by name."""
-    tables = [found.value for found in page.dataframe if "Figure" in found.value.columns]
-    return {row["Figure"]: row.iloc[1] for table in tables for _, row in table.iterrows()}
+    tables = [found.value for found in page.table if "Figure" in found.value.columns]
+    # In these tables Markdown is at work.
+    return {re.sub(r"\\(.)", r"\1", row["Figure"]): row.iloc[1] for table in tables for _, row in table.iterrows()}
 
 
 def test_without_a_model_the_page_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,28 +177,6 @@ def test_prevalence_moves_predictive_values_alone_and_is_kept(monkeypatch: pytes
     assert PREVALENCE not in page.session_state and "Positive predictive value" in figures(page)
 
 
-def test_filters_are_followed_and_few_events_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = frame(n_patients=120)
-    page = page_with(monkeypatch, table)
-    age = next(s for s in page.slider if s.key.startswith("filter-age"))
-    age.set_range(60.0, age.max).run()
-    assert not page.exception
-    older = table[table["age"] >= 60]
-    assert source(page).startswith(f"{older['patient_id'].nunique()} patients · {len(older)} scans")
-    assert "only age 60 to" in source(page)
-    auc = evaluate(ValidationSet.from_frame(older.reset_index(drop=True)), 0.5).metrics["auc"]
-    assert f"AUC {auc.value:.3f}" in texts(page)
-    assert "the intervals are unsteady" not in texts(page)
-    next(s for s in page.slider if s.key.startswith("filter-age")).set_range(80.0, age.max).run()
-    assert "the intervals are unsteady" in texts(page)
-    next(s for s in page.slider if s.key.startswith("filter-age")).set_range(age.max, age.max).run()
-    assert not page.exception and "Too little to evaluate" in page.error[0].value
-    assert "scans: widen it" in texts(page)
-    next(s for s in page.slider if s.key.startswith("filter-age")).set_range(age.min, age.max).run()
-    assert not page.error and "120 patients" in source(page)
-    assert slider(page).value == pytest.approx(100 * OWN_THRESHOLD, abs=0.051)
-
-
 @pytest.mark.parametrize(
     ("section", "words"),
     [
@@ -221,7 +200,7 @@ def test_every_section_opens_with_a_whole_and_with_a_bare_table(
 
 def test_the_paper_stands_beside_with_intervals_and_why_not_comparable(monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_with(monkeypatch, frame(), "Compared")
-    table = page.dataframe[0].value.set_index("Figure")
+    table = page.table[0].value.set_index("Figure")
     assert table["Paper"]["AUC"] == shown("auc", PAPER.metrics["auc"])
     assert len(table) == 4 and "simulated scans; the paper's are of real patients" in texts(page)
     assert f"about {PAPER.implied_prevalence:.0%}" in texts(page)
@@ -395,7 +374,7 @@ def test_a_loaded_file_is_not_kept_by_streamlit(monkeypatch: pytest.MonkeyPatch,
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"patient_id,ht\nA,1\n", "lacks scan_id, probability"),
+        (b"patient_id,ht\nA,1\n", "lacks scan_id, probability: add or rename what is missing."),
         (b"patient_id,scan_id,ht,probability\nA,1,0,7\nB,1,x,0.5\n", "Row 1 below the header, column probability"),
         (b"patient_id,scan_id,ht,probability\nA,1,0,.7\nB,1,0,.5\nC,1,0,.5\n", "Too little to evaluate"),
         ("patient_id,scan_id,ht,probability\nÄ,1,0,.7\n".encode("latin-1"), "not UTF-8"),
@@ -431,6 +410,17 @@ def test_other_models_of_the_bundle_stand_beside_the_model(monkeypatch: pytest.M
     assert source(page).startswith("60 patients · 80 scans")
 
 
+@pytest.mark.parametrize(("others", "hidden"), [(0, False), (3, False), (4, True)])
+def test_hidden_curves_are_told_of_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, others: int, hidden: bool
+) -> None:
+    table = frame()
+    scores = table[["scan_id"]].assign(**{f"Model {k}": table["age"] for k in range(others)})
+    page = page_with(monkeypatch, table, baselines=scores.to_csv(index=False).encode() if others else None)
+    assert "Click the model's curve to set the threshold there" in texts(page)
+    assert ("a grey name of its legend" in texts(page)) is hidden
+
+
 def test_who_beats_whom_is_said_above_a_table_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     table = frame()
     rng = np.random.default_rng(0)
@@ -445,7 +435,7 @@ def test_who_beats_whom_is_said_above_a_table_that_fits(monkeypatch: pytest.Monk
     )
     page = page_with(monkeypatch, table, "Compared", baselines=scores.to_csv(index=False).encode())
     assert not page.exception and not page.error
-    current, older = (found.value for found in page.table)
+    current, older, _ = (found.value for found in page.table)
     assert list(current) == ["Model", "AUC (95% interval)", "Difference (95% interval)", "p"]
     assert current["Model"].tolist() == ["\\<b\\>Coin", "Same", "truth \\(reference\\)"]
     assert older["Model"].tolist() == ["3\\-D network, learnt from 47 patients"]

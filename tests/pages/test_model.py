@@ -53,7 +53,7 @@ def test_the_shipped_model_is_described_by_its_own_files(monkeypatch: pytest.Mon
     told, card = texts(page), bundle.card_values
     assert card is not None
     assert bundle.identity.weights_sha256 in told and "SIMULATED" in told and "**Not for:** decisions about" in told
-    figures = page.dataframe[0].value.set_index("Figure")["Value"]
+    figures = page.table[0].value.set_index("Figure")["Value"]
     auc = card["measured"]["evaluation"]["metrics"]["auc"]
     assert figures["AUC"] == f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
     assert f"{card['calibration']['scans']} scans of {card['calibration']['patients']} patients" in told
@@ -94,7 +94,7 @@ def test_the_joint_auc_is_on_the_page_with_its_interval(monkeypatch: pytest.Monk
     bundle = services.load_bundle_by_id(Settings().default_model, Settings())
     page = page_of(monkeypatch, bundle)
     joint = card_of(bundle)["measured"]["with_clinical_data"]
-    figures = page.dataframe[0].value.set_index("Figure")["Value"]
+    figures = page.table[0].value.set_index("Figure")["Value"]
     assert figures["AUC with clinical data"] == f"{joint['auc']:.3f} ({joint['low']:.3f} to {joint['high']:.3f})"
     assert "Clinical data **add to** what the image tells" in texts(page)
     assert "No difference" in joint_words({**joint, "p_value": 0.2})

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from htcore.ui.figures import difference, listed, p_cell, p_words, share, with_interval
+from htcore.ui.figures import difference, listed, p_cell, p_words, share, with_interval, with_minus
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,15 @@ def test_figures_with_and_without_intervals() -> None:
 
 def test_words_in_a_row() -> None:
     assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("turned by yaw -15°", "turned by yaw −15°"),
+        ("-3 HU", "−3 HU"),
+        ("2-3 mm, x-1, follow-up", "2-3 mm, x-1, follow-up"),
+    ],
+)
+def test_a_minus_is_told_from_a_hyphen(text: str, shown: str) -> None:
+    assert with_minus(text) == shown

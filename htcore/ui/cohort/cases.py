@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,16 @@ import streamlit as st
 from htcore.evaluation import KINDS, OperatingPoint, case_table, confident_mistakes
 from htcore.types import SURE, Limits, as_shown
 from htcore.ui.cohort.data import Cohort, Measured
-from htcore.ui.cohort.opening import draw_opening
+from htcore.ui.cohort.opening import draw_no_opening, draw_opening
 from htcore.ui.cohort.report import cases_csv
+from htcore.ui.figures import NONE
+from htcore.ui.kept import keep, recall
 
 _MOST_ROWS = 2000
 """More would make every move of the threshold wait for the table; the file has all."""
 _ROW_HEIGHT = 56
 """Of a row with a picture, in pixels of the screen."""
+_KINDS_KEY = "cohort-kinds"
 _KIND_WORDS = {
     "TP": "TP: called, bled",
     "FP": "FP: called, did not bleed",
@@ -43,7 +47,7 @@ _COLUMNS: dict[str, Any] = {
     "sex": "Sex",
     "onset_to_ct_h": st.column_config.NumberColumn("Onset to scan, h", format="%.1f"),
     "thickness_mm": st.column_config.NumberColumn("Thickness, mm", format="%.2f"),
-    "tilt_deg": st.column_config.NumberColumn("Tilt, degrees", format="%.1f"),
+    "tilt_deg": st.column_config.NumberColumn("Tilt, degrees"),
     "lesion_volume_ml": st.column_config.NumberColumn("True lesion, mL", format="%.1f"),
     "predicted_lesion_ml": st.column_config.NumberColumn("Lesion seen by the model, mL", format="%.1f"),
     "lesion_side": "Side",
@@ -52,6 +56,17 @@ _COLUMNS: dict[str, Any] = {
 
 _OF_A_MISTAKE = ("picture", "scan_id", "probability", "p_ht_image", "patient_id", "lesion_volume_ml")
 """The columns of the two narrow tables: what kind their scans are, their titles say."""
+_NARROW: dict[str, Any] = {
+    "probability": st.column_config.NumberColumn("Risk", width=65, help="As the model predicts it."),
+    "p_ht_image": st.column_config.NumberColumn(
+        "True risk", format="%.0f%%", width=85, help="Given the image alone, as the simulator knows it."
+    ),
+    "lesion_volume_ml": st.column_config.NumberColumn(
+        "Lesion, mL", format="%.1f", width=90, help="True volume of the lesion, as the simulator knows it."
+    ),
+}
+"""Their shorter headings."""
+_CHOSEN = "htcore.cohort.chosen-"
 
 
 def draw_cases(cohort: Cohort, measured: Measured, point: OperatingPoint, filters: tuple[str, ...]) -> None:
@@ -103,13 +118,16 @@ def _draw_all(
     cases: pd.DataFrame, cohort: Cohort, measured: Measured, threshold: float, filters: tuple[str, ...]
 ) -> None:
     st.subheader("All scans")
-    kinds = st.pills(
-        "Show",
-        KINDS,
-        selection_mode="multi",
-        default=KINDS,
-        format_func=lambda kind: f"{_KIND_WORDS[kind]} ({int((cases['kind'] == kind).sum())})",
-        key="cohort-kinds",
+    recall(_KINDS_KEY, KINDS)
+    kinds = keep(
+        _KINDS_KEY,
+        st.pills(
+            "Show",
+            KINDS,
+            selection_mode="multi",
+            format_func=lambda kind: f"{_KIND_WORDS[kind]} ({int((cases['kind'] == kind).sum())})",
+            key=_KINDS_KEY,
+        ),
     )
     chosen = cases[cases["kind"].isin(kinds)]
     rows = chosen.iloc[(chosen["probability"] - threshold).abs().argsort(kind="stable")[::-1]]
@@ -145,20 +163,46 @@ def _table(
         return
     options: dict[str, Any] = {"hide_index": True, "width": "stretch", "column_config": _COLUMNS, "key": key}
     if columns is not None:
-        options["column_order"] = columns
+        options |= {"column_order": columns, "column_config": _COLUMNS | _NARROW}
     if cohort.pictures is not None:
         options["row_height"] = _ROW_HEIGHT
     # Sorts by the number and shows the words: no risk is told beyond what the calibration supports.
-    shown = _shown(rows, cohort).style.format({"probability": partial(_cell, limits=_ends(cohort))})
+    formats: dict[Any, Any] = {"probability": partial(_cell, limits=_ends(cohort))}
+    if "tilt_deg" in rows.columns:
+        formats["tilt_deg"] = _degrees
+    shown = _shown(rows, cohort).style.format(formats)
     if not _can_be_simulated(cohort):
         st.dataframe(shown, **options)
         return
     # Above the table, where it is seen.
-    place = st.container()
+    above = st.container()
+    _choose_again(rows, key)
     chosen = st.dataframe(shown, on_select="rerun", selection_mode="single-row", **options)["selection"]["rows"]
-    if chosen and chosen[0] < len(rows):
-        with place:
+    with above:
+        if chosen and chosen[0] < len(rows):
+            st.session_state[_CHOSEN + key] = (_scans(rows)[chosen[0]], chosen[0])
             draw_opening(rows.iloc[chosen[0]], key, threshold)
+        else:
+            st.session_state.pop(_CHOSEN + key, None)
+            draw_no_opening(key)
+
+
+def _choose_again(rows: pd.DataFrame, key: str) -> None:
+    """Choose the scan that was chosen last, whichever row it is now: over another threshold and another page."""
+    if _CHOSEN + key not in st.session_state:
+        return
+    scan, before = st.session_state[_CHOSEN + key]
+    if key in st.session_state and list(st.session_state[key]["selection"]["rows"]) != [before]:
+        return  # by now another row was clicked
+    scans = _scans(rows)
+    now = [scans.index(scan)] if scan in scans else []
+    if key not in st.session_state or now != [before]:
+        st.session_state[key] = {"selection": {"rows": now, "columns": [], "cells": []}}
+
+
+def _scans(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Which scan each row is."""
+    return list(zip(rows["patient_id"].astype(str), rows["scan_id"].astype(str), strict=True))
 
 
 def _can_be_simulated(cohort: Cohort) -> bool:
@@ -180,6 +224,11 @@ def _cell(percent: float, limits: Limits) -> str:
     """A risk as a cell shows it: 62%, or >93% beyond the limits."""
     value, beyond = as_shown(percent / 100, limits)
     return f"{beyond}{value:.0%}"
+
+
+def _degrees(tilt_deg: float) -> str:
+    """A tilt as a cell shows it: 12.5, −15.5."""
+    return f"{tilt_deg:.1f}".replace("-", "−") if math.isfinite(tilt_deg) else NONE
 
 
 def _ends(cohort: Cohort) -> Limits:

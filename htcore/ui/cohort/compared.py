@@ -44,7 +44,7 @@ def draw_compared(cohort: Cohort, measured: Measured, point: OperatingPoint, ins
         _draw_against_installed(measured, point, installed)
     _draw_models(measured)
     st.subheader("Beside the published figures")
-    st.dataframe(paper_rows(measured, point), hide_index=True, width="stretch")
+    draw_table(paper_rows(measured, point))
     st.write(paper_words(cohort, measured))
     st.caption(
         f"Paper: {PAPER.citation}, doi [{PAPER.doi}](https://doi.org/{PAPER.doi}): {PAPER.n_patients} patients, "

@@ -25,17 +25,17 @@ from htcore.evaluation import (
 from htcore.inference.calibrate import shift_prevalence
 from htcore.ui import session
 from htcore.ui.cohort.data import Cohort, keep_own, own_cohort
+from htcore.ui.kept import keep, recall
 from htcore.ui.server import forget_uploads
 from htcore.ui.words import plain
 
 ROC_KEY = "cohort-roc"
-_SENSITIVITY = 0.90
+_SENSITIVITY, _START_COSTS = 0.90, 3.0
 _MOST_MB = 100
 """Of a table: the most rows that it may have, of 500 bytes each."""
 _GENERATION = "htcore.cohort.uploads"
 _PROBLEM = "htcore.cohort.problem"
-_ANEW = "htcore.cohort.slider-anew"
-_SECTION, _SECTION_KEPT = "cohort-section", "htcore.cohort.section"
+_SECTION, _COSTS = "cohort-section", "cost-ratio"
 _TABLE_POPOVER, _TAKEN = "own-predictions", "htcore.cohort.taken"
 # Column, label, step of the slider.
 _RANGES = (
@@ -53,7 +53,7 @@ def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> fl
     """
     exact, slider = _keys(cohort)
     st.session_state.setdefault(exact, cohort.threshold)
-    if st.session_state.pop(_ANEW, False) or slider not in st.session_state:
+    if slider not in st.session_state:
         st.session_state[slider] = round(100 * st.session_state[exact], 1)
     st.slider(
         "Threshold: call a scan positive from this risk on",
@@ -83,8 +83,12 @@ def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> fl
             args=(sensitivity_threshold(curve, _SENSITIVITY),),
             help="The highest threshold that reaches it on these very scans.",
         )
-        costs = st.number_input(
-            "A missed HT costs as many false alarms as", 0.1, 100.0, 3.0, 0.5, "%.1f", key="cost-ratio", width=290
+        recall(_COSTS, _START_COSTS)
+        costs = keep(
+            _COSTS,
+            st.number_input(
+                "A missed HT costs as many false alarms as", 0.1, 100.0, step=0.5, format="%.1f", key=_COSTS, width=290
+            ),
         )
         st.button(
             "By cost",
@@ -110,21 +114,18 @@ def _by_cost(ratio: float, own_prevalence: float) -> float:
 
 def draw_nothing_measured(error: HtcoreError, mask: NDArray[np.bool_] | None, filters: tuple[str, ...]) -> None:
     """Why there are no figures, and what to do."""
-    # The browser now forgets where the slider stood, while the server may not.
-    st.session_state[_ANEW] = True
     st.error(str(error), icon=":material/error:")
     if mask is None:
         st.write("This page shows how well a model does on scans it was not trained on, once a model is installed.")
     else:
-        st.write(f"The filter ({plain('; '.join(filters))}) leaves {int(mask.sum())} of {mask.size} scans: widen it.")
+        st.write(f"Filter: {plain('; '.join(filters))}. It leaves {int(mask.sum())} of {mask.size} scans.")
 
 
 def draw_sections(names: Sequence[str]) -> dict[str, Any]:
     """A tab for each; the open one stays over a visit to another page."""
-    if _SECTION not in st.session_state and _SECTION_KEPT in st.session_state:
-        st.session_state[_SECTION] = st.session_state[_SECTION_KEPT]
+    recall(_SECTION)
     tabs = st.tabs(names, key=_SECTION, on_change="rerun")
-    st.session_state[_SECTION_KEPT] = st.session_state[_SECTION]
+    keep(_SECTION, st.session_state[_SECTION])
     return dict(zip(names, tabs, strict=True))
 
 
@@ -160,15 +161,16 @@ def _choose(exact: str, slider: str, threshold: float) -> None:
 def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
     """Ranges of what is known of the scans: which scans remain (``None`` for all), and what was asked, in words."""
     mask, asked = np.ones(len(cohort.table), dtype=bool), []
+    wholes: dict[str, tuple[float, float]] = {}
     with st.popover("Filter the scans", icon=":material/filter_alt:"):
-        shown = False
         for column, label, step in _RANGES:
             values = _known(cohort.table, column)
             low, high = _bounds(values, step)
             if low >= high:
                 continue
-            shown = True
-            chosen = _range(label, (low, high), step, f"filter-{column}-{cohort.key[:12]}")
+            key = f"filter-{column}-{cohort.key[:12]}"
+            wholes[key] = (low, high)
+            chosen = _range(label, (low, high), step, key)
             if chosen != (low, high):
                 mask &= (values >= chosen[0]) & (values <= chosen[1])
                 asked.append(
@@ -176,19 +178,23 @@ def draw_filters(cohort: Cohort) -> tuple[NDArray[np.bool_] | None, tuple[str, .
                 )
         st.caption(
             "Everything on the page follows. Scans whose value is unknown leave with the first filter on it."
-            if shown
+            if wholes
             else "The table holds nothing to filter by: it lacks age, thickness_mm, lesion_volume_ml and onset_to_ct_h."
+        )
+    if asked:
+        reset = st.session_state.update
+        st.button(
+            "Reset filters", icon=":material/filter_alt_off:", key="reset-filters", on_click=reset, args=(wholes,)
         )
     return (mask if asked else None), tuple(asked)
 
 
 def _range(label: str, whole: tuple[float, float], step: float, key: str) -> tuple[float, float]:
     """A slider of two ends, which stay over a visit to another page."""
-    kept = f"htcore.cohort.{key}"
-    before: tuple[float, float] = st.session_state.get(kept, whole)
-    chosen = st.slider(label, *whole, before, step, "%g", key=key)
-    st.session_state[kept] = chosen
-    return chosen
+    recall(key, whole)
+    chosen: Any = st.slider(label, *whole, step=step, format="%g", key=key)
+    found: tuple[float, float] = keep(key, chosen)
+    return found
 
 
 def _known(table: pd.DataFrame, column: str) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from htcore import services
 from htcore.errors import CohortError
 from htcore.evaluation import (
+    MIN_PATIENTS,
     Bootstrap,
     ComparedModel,
     DecisionCurve,
@@ -178,11 +179,37 @@ def measured_cohort(cohort: Cohort, mask: NDArray[np.bool_] | None = None) -> Me
     kept = st.session_state.get(_PART)
     if kept is None or kept[0] != key:
         with st.spinner("Measuring these scans"):
-            rows = cohort.table if mask is None else cohort.table[mask].reset_index(drop=True)
-            kept = (key, measure(rows, cohort.baselines))
+            kept = (key, _measure_part(cohort, mask))
         st.session_state[_PART] = kept
     found: Measured = kept[1]
     return found
+
+
+def _measure_part(cohort: Cohort, mask: NDArray[np.bool_] | None) -> Measured:
+    if mask is None:
+        return measure(cohort.table, cohort.baselines)
+    left = cohort.table[mask].reset_index(drop=True)
+    try:
+        return measure(left, cohort.baselines)
+    except CohortError as error:
+        if error.code != "one_class":
+            raise
+        raise CohortError(f"{_too_little(left)}: widen the filter.", code=error.code) from error
+
+
+def _too_little(left: pd.DataFrame) -> str:
+    """Why the scans that a filter leaves have no figures."""
+    count, bled = len(left), int((left["ht"] == 1).sum())
+    if count == 0:
+        return "No scan is left"
+    which = "The one scan that is left" if count == 1 else f"All {count} scans that are left"
+    if bled == count:
+        return f"{which} had hemorrhagic transformation"
+    if bled == 0:
+        none = "had no hemorrhagic transformation"
+        return f"{which} {none}" if count == 1 else f"None of the {count} scans that are left {none.replace(' no', '')}"
+    patients = left["patient_id"].nunique()
+    return f"The {count} scans that are left are of {patients} patients; figures need at least {MIN_PATIENTS}"
 
 
 @st.cache_resource(show_spinner="Measuring the validation set", max_entries=4)

@@ -34,6 +34,11 @@ def draw_opening(case: pd.Series[Any], key: str, threshold: float) -> None:
     st.switch_page(REVIEW)
 
 
+def draw_no_opening(key: str) -> None:
+    """Take the button's room while no row is chosen, so that the table below does not move when one is."""
+    st.button("Choose a row to open its scan", icon=":material/radiology:", key=f"open-none-{key}", disabled=True)
+
+
 def origin_words(case: pd.Series[Any], threshold: float) -> str:
     """Which case it is and how it ended, in Markdown."""
     bled = "bled" if case["ht"] == 1 else "did not bleed"

@@ -20,11 +20,12 @@ from htcore.plots import (
     score_distribution,
 )
 from htcore.training.card import stages
-from htcore.ui.charts import draw_saved_chart
+from htcore.ui.charts import draw_saved_chart, sideways
 from htcore.ui.cohort.compared import model_groups, models_words
 from htcore.ui.cohort.controls import ROC_KEY, choose_by_roc
 from htcore.ui.cohort.data import Cohort, Measured
 from htcore.ui.cohort.words import AT_THRESHOLD, NAMES, figure_rows, shown, warning_sentences
+from htcore.ui.figures import draw_table
 from htcore.ui.notice import notice_for
 from htcore.ui.words import plain
 
@@ -94,8 +95,10 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
             selection_mode="points",
             alt=_roc_words(measured),
         )
+        hidden = any(trace.visible == "legendonly" for trace in figure.data)
         st.caption(
-            "Click the model's curve to set the threshold there, and a grey name of its legend to see that curve."
+            "Click the model's curve to set the threshold there"
+            + (", and a grey name of its legend to see that curve." if hidden else ".")
         )
         _draw_compared(measured)
     with right:
@@ -106,8 +109,10 @@ def draw_at_threshold(cohort: Cohort, measured: Measured, point: OperatingPoint,
     half = (len(figures) + 1) // 2
     rows = figure_rows(figures, prevalence)
     left, right = st.columns(2, gap="large")
-    left.dataframe(rows[:half], hide_index=True, width="stretch")
-    right.dataframe(rows[half:], hide_index=True, width="stretch")
+    with left:
+        draw_table(rows[:half])
+    with right:
+        draw_table(rows[half:])
     if prevalence is not None:
         st.caption(
             "F1, accuracy, net benefit and the confusion matrix with its shares stay those of the scans as they are."
@@ -159,10 +164,10 @@ def draw_risks(cohort: Cohort, measured: Measured, point: OperatingPoint) -> Non
     with right:
         st.subheader("Calibration")
         draw_saved_chart(calibration_curve(measured.groups), "cohort-calibration", cohort.simulated)
-        st.dataframe(figure_rows(measured.bootstrap.calibration_parts), hide_index=True, width="stretch")
+        draw_table(figure_rows(measured.bootstrap.calibration_parts))
         st.caption(calibration_words(measured))
     st.subheader("Whatever the threshold")
-    st.dataframe(fixed_rows(measured), hide_index=True, width="stretch")
+    draw_table(fixed_rows(measured))
     st.caption(resampling_words(measured))
 
 
@@ -226,7 +231,8 @@ def draw_subgroups(cohort: Cohort, measured: Measured) -> None:
     if not measured.subgroups:
         st.info("The table tells nothing to part the scans by: age, sex, thickness, time, tilt, side or scanner.")
         return
-    draw_saved_chart(forest(measured.subgroups, measured.bootstrap.auc()), "cohort-forest", cohort.simulated)
+    with sideways("cohort-forest"):
+        draw_saved_chart(forest(measured.subgroups, measured.bootstrap.auc()), "cohort-forest", cohort.simulated)
     st.caption(
         f"Dashed: AUC of all scans. Hollow: fewer than {MIN_EVENTS} events, or as few without; read no difference into "
         "these. With so many parts some differ by chance."

@@ -11,7 +11,7 @@ import streamlit as st
 
 from htcore.bundle import Bundle
 from htcore.inference.peers import wilson
-from htcore.ui.figures import NONE, listed
+from htcore.ui.figures import NONE, listed, with_minus
 from htcore.ui.model.files import Check, Verdict, draw_check, no_values, read_values, source
 from htcore.ui.words import plain
 
@@ -50,8 +50,9 @@ def draw_moves(bundle: Bundle) -> None:
 
 def moves_check(variations: Sequence[Mapping[str, Any]]) -> Check:
     """The variations from the worst down; columns that no variation has are left out."""
-    ordered = sorted(variations, key=lambda row: -(row.get("risk_worst") or 0.0))
-    worst = {str(row.get("variation", NONE)): row["risk_worst"] for row in ordered if _known(row, "risk_worst")}
+    named = [{**row, "variation": with_minus(str(row.get("variation", NONE)))} for row in variations]
+    ordered = sorted(named, key=lambda row: -(row.get("risk_worst") or 0.0))
+    worst = {str(row["variation"]): row["risk_worst"] for row in ordered if _known(row, "risk_worst")}
     far = [name for name, moved in worst.items() if moved >= _FAR]
     near = [name for name, moved in worst.items() if moved <= _NEAR]
     verdict: Verdict | None = None
@@ -75,7 +76,7 @@ def _conclusion(
 ) -> str:
     said = []
     if far:
-        medians = {str(row.get("variation")): row["risk_median"] for row in rows if _known(row, "risk_median")}
+        medians = {str(row["variation"]): row["risk_median"] for row in rows if _known(row, "risk_median")}
         moved = [
             f"{math.floor(100 * worst[name] + 0.5)} points under *{plain(name)}*"
             + (f" (median {100 * medians[name]:.1f})" if name in medians else "")
@@ -98,7 +99,7 @@ def _conclusion(
 def _rows(variations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     rows = []
     for row in variations:
-        cells: dict[str, Any] = {"Variation": str(row.get("variation", NONE)), "Scans": row.get("n", NONE)}
+        cells: dict[str, Any] = {"Variation": str(row["variation"]), "Scans": row.get("n", NONE)}
         if any(other.get("unreadable") for other in variations):
             cells["Not read"] = row.get("unreadable", NONE)
         for columns, factor in ((_POINTS, 100.0), (_ML, 1.0)):

@@ -18,8 +18,8 @@ from htcore.errors import HtcoreError
 from htcore.plots import FlowRow, flow
 from htcore.plots.learning_curve import loss_curve
 from htcore.training.card import CAVEATS, STARTED, Stage, provenance, stages
-from htcore.ui.charts import draw_chart
-from htcore.ui.figures import NONE, TOLD_APART, difference, p_words, with_interval
+from htcore.ui.charts import draw_chart, sideways
+from htcore.ui.figures import NONE, TOLD_APART, difference, draw_table, p_words, with_interval
 from htcore.ui.model.learning import draw_ablations, draw_efficiency
 from htcore.ui.model.maps import draw_maps
 from htcore.ui.model.moves import draw_moves
@@ -57,7 +57,8 @@ def draw_flow(card: dict[str, Any]) -> None:
         st.info("This model's card does not record how its cohort was divided.")
         return
     figure = flow(rows)
-    st.plotly_chart(figure, key="model-flow", config={"displayModeBar": False}, alt=_flow_words(rows))
+    with sideways("model-flow"):
+        st.plotly_chart(figure, key="model-flow", config={"displayModeBar": False}, alt=_flow_words(rows))
     st.caption(
         "Patients, not scans, are divided: no patient is in two parts. Scans that the quality gate refuses are left "
         "out before anything is learnt from them; the card counts them over all parts together."
@@ -221,7 +222,7 @@ def draw_performance(card: dict[str, Any]) -> None:
     joint = card["measured"].get("with_clinical_data")
     if joint is not None:
         rows.insert(1, {"Figure": "AUC with clinical data", "Value": _figure({**joint, "value": joint["auc"]})})
-    st.dataframe(rows, hide_index=True, width="stretch")
+    draw_table(pd.DataFrame(rows))
     if joint is not None:
         st.write(joint_words(joint))
     st.caption(

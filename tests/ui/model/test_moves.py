@@ -27,3 +27,10 @@ def test_verdicts_at_both_ends_and_scans_not_read() -> None:
     assert moves_check([MOVED]).verdict == "does not hold"
     unknown = moves_check([{"variation": "turned", "n": 3}])
     assert unknown.verdict is None and unknown.conclusion == "" and list(unknown.rows) == ["Variation", "Scans"]
+
+
+def test_a_turn_the_other_way_has_a_minus() -> None:
+    row = {"n": 9, "risk_median": 0.1, "risk_worst": 0.4}
+    check = moves_check([{**row, "variation": "turned by yaw -15°"}])
+    assert check.rows["Variation"].tolist() == ["turned by yaw −15°"]
+    assert "40 points under *turned by yaw −15°* (median 10.0)" in check.conclusion
