@@ -213,15 +213,15 @@ def test_what_was_set_stays_over_a_filter_that_leaves_too_little_and_over_pages(
     told.wait_for()
     filtering = page.get_by_role("button", name="Filter the scans")
     youngest = page.get_by_role("slider", name=re.compile("Age, years — start"))
-    for key, then in (
-        ("End", page.get_by_text(re.compile("widen"))),
-        ("Home", told),
-    ):
+    too_narrow = page.get_by_text(re.compile("widen")).first
+    for key, comes, goes in (("End", too_narrow, told), ("Home", told, too_narrow)):
         filtering.click()
         youngest.focus()
         page.keyboard.press(key)
         page.keyboard.press("Escape")
-        then.first.wait_for()
+        comes.wait_for()
+        # What was there before stays on the screen until the run ends.
+        goes.wait_for(state="hidden")
     page.get_by_role("link", name="Model").click()
     page.get_by_text("From cohort to figures").wait_for()
     page.get_by_role("link", name="Cohort").click()
