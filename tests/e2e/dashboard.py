@@ -35,6 +35,12 @@ def shoot(page: Page, name: str, full_page: bool = True) -> None:
     page.screenshot(path=OUTPUT / f"{name}-{scheme}.png", full_page=full_page)
 
 
+def settle(page: Page) -> None:
+    """Wait until the server has drawn what the last act asked for: an input that is drawn anew loses its file."""
+    page.wait_for_timeout(500)  # until the act is on its way
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
 def drop(page: Page, files: list[Path]) -> None:
     """Give files to the page's first uploader."""
     page.locator("input[type=file]").first.set_input_files(files)

@@ -15,7 +15,7 @@ from htcore.settings import Settings
 from htcore.simulation import CohortParameters, simulate_cohort
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.conftest import serving
-from tests.e2e.dashboard import OPENED, SCORE_MS, open_first_case, shoot
+from tests.e2e.dashboard import OPENED, SCORE_MS, open_first_case, settle, shoot
 from tests.evaluation.cohort import frame
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def test_a_table_goes_in_and_a_report_comes_out(page: Page, address: str, tmp_pa
     table.assign(probability=7).to_csv(broken, index=False)
     for given, words in ((broken, "Row 1 below the header, column probability"), (mine, "source: your file")):
         page.get_by_role("button", name="Your predictions").click()
+        settle(page)
         page.locator("input[type=file]").first.set_input_files(given)
         page.get_by_text(words).first.wait_for()
         # The popover is gone: what became of the file is not behind it.
@@ -222,6 +223,7 @@ def test_what_was_set_stays_over_a_filter_that_leaves_too_little_and_over_pages(
         comes.wait_for()
         # What was there before stays on the screen until the run ends.
         goes.wait_for(state="hidden")
+    settle(page)
     page.get_by_role("link", name="Model").click()
     page.get_by_text("From cohort to figures").wait_for()
     page.get_by_role("link", name="Cohort").click()

@@ -17,7 +17,7 @@ from htcore import services
 from htcore.settings import Settings
 from htcore.ui.notice import RESEARCH_NOTICE
 from tests.e2e.conftest import serving
-from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, drop, open_first_case, pixels, shoot, slice_number
+from tests.e2e.dashboard import OPENED, ROOT, SCORE_MS, drop, open_first_case, pixels, settle, shoot, slice_number
 from tests.e2e.test_cohort import threshold, wait_until
 from tests.evaluation.cohort import frame
 
@@ -94,6 +94,7 @@ def test_from_an_example_to_a_model_of_ones_own(page: Page, study_files: list[Pa
         table = tmp_path / "mine.csv"
         frame(n_patients=90)[["patient_id", "scan_id", "ht", "probability"]].to_csv(table, index=False)
         page.get_by_role("button", name="Your predictions").click()
+        settle(page)
         page.locator("input[type=file]").first.set_input_files(table)
         page.get_by_text("source: your file").first.wait_for()
         page.keyboard.press("Escape")
