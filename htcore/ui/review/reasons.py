@@ -57,22 +57,22 @@ def mirror_sentences(opened: Assessment, calibration: Calibration) -> list[str]:
     from htcore.inference.calibrate import shift_prevalence
 
     shown = at_chosen_prevalence(opened)
-    if opened.risk is None or opened.evidence is None or shown.risk is None:
+    if opened.risk is None or shown.risk is None or shown.evidence is None:
         return []
     before, risk = opened.risk.prevalence, shown.risk
-    regions = opened.evidence.regions
+    regions = shown.evidence.regions
     mirrored: list[tuple[str, float]] = []
     for side in ("left", "right"):
         whole = sum(region.contribution for region in regions if region.side == side)
-        mirrored.append((f"whole {side} side", float(calibration.probability(np.array(risk.logit - whole)))))
+        own = float(calibration.probability(np.array(risk.logit - whole)))
+        mirrored.append((f"whole {side} side", shift_prevalence(own, before, risk.prevalence)))
     for region in sorted(regions, key=lambda region: -abs(region.contribution))[:_MIRRORED]:
         if region.probability_if_mirrored is not None:
             mirrored.append((region_name(region), region.probability_if_mirrored))
-    at_prevalence = [(what, shift_prevalence(value, before, risk.prevalence)) for what, value in mirrored]
     now, _ = as_shown(risk.probability, risk.limits)
     told = [
         mirror_sentence(what, risk, value)
-        for what, value in at_prevalence
+        for what, value in mirrored
         if abs(as_shown(value, risk.limits)[0] - now) >= _TELLING
     ]
     if not told:
