@@ -248,12 +248,11 @@ def train(
     ] = 0.15,
     folds: Annotated[int | None, typer.Option(help="Networks, each of which leaves other patients out.")] = None,
     init: Annotated[Path | None, typer.Option(help="Start from the weights of this model: models/ID.")] = None,
+    wider: Annotated[int, typer.Option(min=1, help="Times as many features as usual, or as that model has.")] = 1,
     class_weights: Annotated[
         ClassWeights, typer.Option(help="balanced: patients with and without HT count alike.")
     ] = ClassWeights.none,
-    blend: Annotated[
-        float, typer.Option(help="With --init: share of the new weights, the rest stay the model's.")
-    ] = 1.0,
+    blend: Annotated[float, typer.Option(help="With --init: share of the new weights, the rest the model's.")] = 1.0,
     offset_hu: Annotated[float, typer.Option(help="Scans are shifted by so many HU at random (one SD).")] = 2.5,
     noise_hu: Annotated[float, typer.Option(help="Noise is added, up to so many HU.")] = 2.0,
     rim_erosion: Annotated[
@@ -288,6 +287,7 @@ def train(
         )
         parameters = TrainingParameters(
             loop=loop,
+            wider=wider,
             validation_cohort=validation,
             calibration_share=calibration_share,
             selection_share=selection_share,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from htcore.networks.layout import Layout, SharedSlices, WholeScans
 
 POOLS = ("lesion mean", "lesion mean x log volume", "attended slices")
 _HAZE = 0.05  # weight of brain outside the lesion where slices are attended: signs away from the infarct stay visible
-_FIRST = "stem.0.weight"
+_POOLED = ("classifier.weight", "factors.0.weight")  # their inputs: each pool's features
 _INITIAL_LESION_LOGIT = -3.0  # an infarct fills a few percent of the brain
 
 
@@ -52,6 +52,12 @@ class NetworkConfig:
         sizes = (self.in_channels - BRAIN, *self.widths, self.feature_width, self.attention_width)
         if len(self.widths) != 3 or min(sizes) < 1 or self.factors < 0 or not 0 <= self.dropout < 1:
             raise UsageError("network sizes must be positive, with three widths, a brain channel, dropout below 1")
+
+    def wider(self, times: int) -> NetworkConfig:
+        """So many times as many features at each resolution."""
+        first, second, third = self.widths
+        widths = (times * first, times * second, times * third)
+        return replace(self, widths=widths, feature_width=times * self.feature_width)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
@@ -260,8 +266,23 @@ def _gates(lesion: Tensor, brain: Tensor) -> tuple[Tensor, Tensor]:
     return gate, in_slice / (in_slice.sum(dim=(-2, -1), keepdim=True) + 1e-3)
 
 
-def widened(weights: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
-    """The same weights for a network of more input channels: it answers as before, whatever the further ones hold."""
-    first = weights[_FIRST]  # (features, channels, 3, 3)
-    further = first.new_zeros(first.shape[0], channels - first.shape[1], *first.shape[2:])
-    return {**weights, _FIRST: torch.cat([first, further], dim=1)}
+def widened(weights: Mapping[str, Tensor], network: LesionGatedResNet) -> dict[str, Tensor]:
+    """The weights of a smaller network for a larger one, of more features or input channels, that answers as before.
+
+    What is new keeps its weights of ``network`` and listens to everything, but nothing that was there listens to it
+    yet: training goes on where the smaller network stands, with room to learn.
+    """
+    grown = {}
+    for name, fresh in network.state_dict().items():
+        before, new = weights[name], fresh.clone()
+        if fresh.shape == before.shape:
+            new.copy_(before)
+        elif fresh.dim() == 1:
+            new[: len(before)] = before
+        else:
+            pools = len(POOLS) if name in _POOLED else 1
+            new[: len(before)] = 0.0
+            former = before.view(len(before), pools, -1, *before.shape[2:])  # (outputs, pools, features, …)
+            new.view(len(new), pools, -1, *new.shape[2:])[: len(former), :, : former.shape[2]] = former
+        grown[name] = new
+    return grown

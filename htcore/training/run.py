@@ -40,6 +40,8 @@ class TrainingParameters:
     ----------
     network : NetworkConfig or None
         Sizes; by default those of ``start_from``, else the usual ones.
+    wider : int
+        So many times as many features as ``network`` says; the further ones of ``start_from`` begin without a say.
     validation_cohort : Path or None
         Another ``cohort.csv``, never trained on; its predictions become the bundle's validation set.
     calibration_share : float
@@ -66,6 +68,7 @@ class TrainingParameters:
 
     loop: LoopParameters = field(default_factory=LoopParameters)
     network: NetworkConfig | None = None
+    wider: int = 1
     validation_cohort: Path | None = None
     calibration_share: float = 0.2
     selection_share: float = 0.15
@@ -107,7 +110,7 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
         raise UsageError("The model's folder exists already: choose another id or delete the folder.")
     chosen = choose_device(parameters.device)
     start = None if parameters.start_from is None else load_bundle(parameters.start_from, earlier=True)
-    config = _sizes(parameters.network, start)
+    config = _sizes(parameters.network, start).wider(parameters.wider)
     work = out.with_name(f"{out.name}.training")
     with joined(chosen) as processes:
         listener = listener if listener is not None and processes.first else Listener()
@@ -116,7 +119,7 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
         device = processes.device(chosen)
         fitted = _fit_members(parts, config, start, parameters, work, device, listener, processes)
         if parameters.blend < 1.0:
-            fitted = _blended(fitted, _starts(start, config), parameters.blend)
+            fitted = _blended(fitted, _starts(start, config, parameters.loop.seed), parameters.blend)
         if processes.first:
             with threads(parameters.loop.threads):
                 contents = _contents(fitted, parts, parameters, start, out.name)
@@ -171,7 +174,7 @@ def _fit_members(
     processes: Processes,
 ) -> tuple[Fitted[LesionGatedResNet], ...]:
     loop = parameters.loop
-    starts = _starts(start, config)
+    starts = _starts(start, config, loop.seed)
     fitted = []
     for number, member in enumerate(parts.members):
         stage = "train" if len(parts.members) == 1 else f"train {number + 1} of {len(parts.members)}"
@@ -196,10 +199,12 @@ def _fit_members(
     return tuple(fitted)
 
 
-def _starts(start: Bundle | None, config: NetworkConfig) -> tuple[dict[str, Tensor], ...]:
-    """The weights of each network of the bundle to start from."""
+def _starts(start: Bundle | None, config: NetworkConfig, seed: int) -> tuple[dict[str, Tensor], ...]:
+    """The weights of each network of the bundle to start from, in a network of these sizes."""
     networks = () if start is None else start.networks(torch.device("cpu"))
-    return tuple(widened(network.state_dict(), config.in_channels) for network in networks)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return tuple(widened(network.state_dict(), config.build()) for network in networks)
 
 
 def _blended(

@@ -86,12 +86,32 @@ def test_configuration_survives_json_and_refuses_nonsense() -> None:
             NetworkConfig(**bad)  # type: ignore[arg-type]
 
 
-def test_a_widened_network_answers_as_before_whatever_the_further_channels_hold() -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        narrow = NetworkConfig(in_channels=6).build().eval()
-        scan = torch.rand(1, 5, 9, 24, 20)
-    wide = NetworkConfig(in_channels=9).build().eval()
-    wide.load_state_dict(widened(narrow.state_dict(), 9))
-    torch.testing.assert_close(wide(scan).logit, narrow(scan[:, :, :6]).logit)
-    torch.testing.assert_close(wide(scan).lesion_logits, narrow(scan[:, :, :6]).lesion_logits)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_widened_network_answers_as_before_whatever_is_new(times: int) -> None:
+    narrow = network(3, NetworkConfig(in_channels=6))
+    narrow(scans()[:, :, :6])  # normalisation as after training, not as in a fresh network
+    wide = network(4, NetworkConfig().wider(times))
+    wide.load_state_dict(widened(narrow.state_dict(), wide))
+    found, expected = wide.eval()(scans()), narrow.eval()(scans()[:, :, :6])
+    for name in ("logit", "lesion_logits", "contributions", "factors"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=1e-5)
+    features = narrow.config.feature_width
+    torch.testing.assert_close(found.pooled.view(2, 3, -1)[:, :, :features], expected.pooled.view(2, 3, -1))
+
+
+def test_what_is_new_in_a_widened_network_learns() -> None:
+    narrow = NetworkConfig().build()
+    wide = NetworkConfig().wider(2).build()
+    wide.load_state_dict(widened(narrow.state_dict(), wide))
+    wide.train()
+    optimiser = torch.optim.SGD(wide.parameters(), 0.1)
+    before = {name: value.clone() for name, value in wide.state_dict().items()}
+    for _ in range(2):  # the first step gives it a say, the second reaches it
+        out = wide(scans())
+        optimiser.zero_grad()
+        (out.logit.square().sum() + out.lesion_logits.square().mean()).backward()
+        optimiser.step()
+    for name in ("stem.0.weight", "context.second.weight", "refine.0.weight"):
+        new = len(narrow.state_dict()[name])
+        moved = wide.state_dict()[name][new:] - before[name][new:]
+        assert float(moved.abs().max()) > 0.0, name

@@ -171,6 +171,18 @@ def test_training_starts_from_another_model(tmp_path: Path) -> None:
         train(still, cohort, tmp_path / "third")
 
 
+def test_training_goes_on_with_more_features(tmp_path: Path) -> None:
+    cohort = write_cohort(tmp_path / "a", 24)
+    first = train(SMALL, cohort, tmp_path / "first")
+    still = replace(SMALL, network=None, start_from=first.path, loop=replace(SMALL.loop, epochs=1, learning_rate=1e-12))
+    wider = train(replace(still, wider=2), cohort, tmp_path / "wider")
+    assert (wider.config.widths, wider.config.feature_width) == ((16, 16, 16), 16)
+    found, expected = (bundle.networks(torch.device("cpu"))[0] for bundle in (wider, first))
+    torch.testing.assert_close(found.lesion.weight[:, :8], expected.lesion.weight)
+    fresh = train(replace(SMALL, wider=2), cohort, tmp_path / "fresh")
+    assert fresh.config == wider.config
+
+
 def test_blended_weights_lie_between_those_before_and_after(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "a", 24)
     first = train(SMALL, cohort, tmp_path / "first")
