@@ -44,11 +44,18 @@ def fit_platt(logits: Array, labels: Array, weights: Array | None = None) -> tup
 
 
 def fit_calibration(
-    logits: Array, labels: Array, patients: list[str], rng: np.random.Generator, resamples: int = RESAMPLES
+    logits: Array,
+    labels: Array,
+    patients: list[str],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    risks: Array | None = None,
 ) -> Calibration:
     """Fit on scans of patients that neither trained nor chose the model.
 
     Patients, not scans, are resampled: a patient's scans are alike. Resamples with one outcome only are drawn again.
+    ``risks``, which a simulator knows, are fitted instead of the outcomes drawn from them: it spares the curve the
+    draw's noise. The threshold rests on outcomes all the same.
 
     Raises
     ------
@@ -59,18 +66,19 @@ def fit_calibration(
     if not 0 < labels.mean() < 1:
         raise TrainingError("Calibration needs patients with and without HT: enlarge the calibration part.")
     names, index = np.unique(np.asarray(patients), return_inverse=True)
-    slope, intercept = fit_platt(logits, labels)
+    targets = labels if risks is None else risks
+    slope, intercept = fit_platt(logits, targets)
     pairs: list[tuple[float, float]] = []
     while len(pairs) < resamples:
         counts = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
         weights = counts[index].astype(np.float64)
         share = float((weights * labels).sum() / max(weights.sum(), 1.0))
         if 0 < share < 1:
-            pairs.append(fit_platt(logits, labels, weights))
+            pairs.append(fit_platt(logits, targets, weights))
     probability = expit(slope * logits + intercept)
     threshold = youden_threshold(np.asarray(probability), labels)
     return Calibration(
-        slope, intercept, tuple(pairs), threshold, float(labels.mean()), n_patients=len(names), n_scans=len(labels)
+        slope, intercept, tuple(pairs), threshold, float(targets.mean()), n_patients=len(names), n_scans=len(labels)
     )
 
 

@@ -248,7 +248,8 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
         if loop.get("class_weights", "none") != "none":
             lines.append(f"- Class weights: {loop['class_weights']}.")
     if training.get("known_risk") and card["simulated"]:
-        lines.append("- Simulated scans taught the simulator's risk given the image, not the outcome drawn from it.")
+        told = "taught the simulator's risk given the image, and were calibrated towards it"
+        lines.append(f"- Simulated scans {told}: not the outcome drawn from it.")
     for number, member in enumerate(training.get("members", []), start=1):
         name = f"Network {number}" if len(training["members"]) > 1 else "Network"
         lines.append(f"- {name}: {_member(member)}.")
@@ -261,7 +262,7 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
     lines += [
         f"- Calibration: {calibration['method']} on {calibration['scans']} scans of {calibration['patients']} "
         f"{'patients, out of fold' if training.get('folds') else 'other patients'}{unknown}.",
-        f"- Share of calibration scans with HT: {calibration['share_with_ht']:.3f}.",
+        f"- Prevalence of HT among the calibration scans: {calibration['share_with_ht']:.3f}.",
     ]
     if "left_out" in training:
         reasons = ", ".join(f"{entry['scans']} × {entry['code']}" for entry in gone)

@@ -15,6 +15,8 @@ from htcore.training.cache import PreparedScan, RefusedScan, prepare_scans
 from htcore.training.cohort import CohortScan, check_no_leak, read_cohort, split_patients
 from htcore.training.splits import folds, hold_out
 
+KNOWN_RISK = "p_ht_image"
+"""Column of the simulator's risk given the image."""
 FACTORS = ("lesion_volume_ml", "depth_hu", "cortical_share", "artery_sign", "leukoaraiosis", "mass_effect_mm")
 _LOG_FACTORS = ("lesion_volume_ml",)
 _MINIMUM_TRAINING = 8
@@ -84,7 +86,7 @@ class PreparedSource:
 
     def __init__(self, scans: Prepared, known_risk: bool = False) -> None:
         self._scans = scans
-        risks = [entry.scan.number("p_ht_image") if known_risk else None for entry in scans]
+        risks = [entry.scan.number(KNOWN_RISK) if known_risk else None for entry in scans]
         labels = [entry.scan.ht if risk is None else risk for entry, risk in zip(scans, risks, strict=True)]
         self.labels: NDArray[np.float32] = np.array(labels, dtype=np.float32)
         self.factors: NDArray[np.float32] = standardised_factors(scans)

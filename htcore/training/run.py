@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from htcore.bundle import Bundle, BundleContents, load_bundle, save_bundle
@@ -25,7 +27,7 @@ from htcore.training.cache import PreparedScan, RefusedScan
 from htcore.training.card import card_values, left_out, render
 from htcore.training.distributed import Processes, joined
 from htcore.training.loop import LOG_COLUMNS, EpochLog, Fitted, LoopParameters, fit, threads
-from htcore.training.parts import FACTORS, Division, Member, Parts, PreparedSource, Tell, prepare_parts
+from htcore.training.parts import FACTORS, KNOWN_RISK, Division, Member, Parts, PreparedSource, Tell, prepare_parts
 from htcore.training.predictions import Predictions, cross_fitted, predict_scans, without_identifiers
 from htcore.training.selection import chosen_by
 
@@ -60,8 +62,9 @@ class TrainingParameters:
     workers : int
         Processes that prepare scans.
     known_risk : bool
-        Simulated scans teach the simulator's risk given the image instead of the outcome drawn from it, which spares
-        the network the draw's noise; scans of patients teach their outcome all the same.
+        Simulated scans teach, and calibrate towards, the simulator's risk given the image instead of the outcome drawn
+        from it, which spares network and calibration the draw's noise; scans of patients give their outcome all the
+        same.
     limit : int or None
         Use only the first so many patients, for data-efficiency curves.
     """
@@ -242,7 +245,8 @@ def _contents(
     held_out = stored.table
     logits, labels = held_out["logit"].to_numpy(np.float64), held_out["ht"].to_numpy(np.float64)
     rng = np.random.default_rng((parameters.loop.seed, 104_729))
-    curve = fit_calibration(logits, labels, held_out["patient_id"].tolist(), rng)
+    targets = _known_risks(held_out, labels) if parameters.known_risk else labels
+    curve = fit_calibration(logits, labels, held_out["patient_id"].tolist(), rng, risks=targets)
     if parts.validation:
         stored = predict_scans(networks, parts.validation, "validation")
         table = stored.table
@@ -250,7 +254,7 @@ def _contents(
     else:
         table = held_out.drop(columns="fold")
         probability = (
-            cross_fitted(logits, labels, held_out["fold"].to_numpy()) if several else curve.probability(logits)
+            cross_fitted(logits, targets, held_out["fold"].to_numpy()) if several else curve.probability(logits)
         )
     table.insert(5, "probability", probability)  # beside the logit
     joined_model = fit_clinical(held_out)
@@ -274,6 +278,14 @@ def _contents(
         clinical=None if joined_model is None else joined_model.to_json(),
         thumbnails=stored.thumbnails if parts.simulated else None,
     )
+
+
+def _known_risks(table: pd.DataFrame, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The simulator's risk given the image, where a scan has one, else its outcome; (scans,)."""
+    if KNOWN_RISK not in table.columns:
+        return labels
+    risks = pd.to_numeric(table[KNOWN_RISK], errors="coerce").to_numpy(np.float64)
+    return np.where(np.isfinite(risks), risks, labels)
 
 
 def _record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from htcore.bundle import Calibration
 from htcore.errors import TrainingError, UsageError
@@ -105,3 +106,20 @@ def test_limits_by_hand_and_where_they_move() -> None:
     # A prevalence of 20% in place of 50% divides the odds by 4.
     moved = estimate_risk(calibration(600), 8.0, 0.2).limits
     assert moved[1] / (1 - moved[1]) == pytest.approx(high / (1 - high) / 4)
+
+
+def test_known_risks_spare_the_curve_the_draw_of_outcomes() -> None:
+    rng = np.random.default_rng(4)
+    logits = rng.normal(0, 1.5, 150)
+    risks = expit(0.8 * logits + 0.3)
+    errors = []
+    for _ in range(20):
+        labels = (rng.random(150) < risks).astype(np.float64)
+        drawn, known = (
+            fit_calibration(logits, labels, [str(k) for k in range(150)], rng, resamples=2, risks=given)
+            for given in (None, risks)
+        )
+        assert known.slope == pytest.approx(0.8, abs=0.01) and known.intercept == pytest.approx(0.3, abs=0.01)
+        assert known.prevalence == pytest.approx(risks.mean())
+        errors.append(abs(drawn.intercept - 0.3))
+    assert np.mean(errors) > 0.05

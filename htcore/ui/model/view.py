@@ -147,7 +147,7 @@ def draw_training(bundle: Bundle, card: dict[str, Any]) -> None:
     with left:
         st.write(
             f"{calibration['method']} on {calibration['scans']} scans of {calibration['patients']} patients, "
-            f"{calibration['share_with_ht']:.1%} with HT; threshold {calibration['threshold']:.3f}. "
+            f"prevalence of HT {calibration['share_with_ht']:.1%}; threshold {calibration['threshold']:.3f}. "
             "A displayed risk holds where about as many have HT."
         )
         if settings:
