@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.special import expit
@@ -25,7 +26,7 @@ from htcore.training.cache import PreparedScan, Progress, RefusedScan
 from htcore.training.card import Stage, stages
 from htcore.training.cohort import CohortScan
 from htcore.training.loop import EpochLog, Fitted, LoopParameters
-from htcore.training.parts import standardised_factors
+from htcore.training.parts import KNOWN_RISK, standardised_factors
 from htcore.training.predictions import cross_fitted
 from htcore.training.run import Listener, TrainingParameters, train
 from htcore.training.thumbnails import thumbnail
@@ -181,6 +182,13 @@ def test_training_goes_on_with_more_features(tmp_path: Path) -> None:
     torch.testing.assert_close(found.lesion.weight[:, :8], expected.lesion.weight)
     fresh = train(replace(SMALL, wider=2), cohort, tmp_path / "fresh")
     assert fresh.config == wider.config
+
+
+def test_known_risks_stand_in_for_outcomes_where_a_scan_has_one() -> None:
+    table = pd.DataFrame({KNOWN_RISK: ["0.3", "", None, "0.9"]})
+    labels = np.array([1.0, 1.0, 0.0, 0.0])
+    np.testing.assert_allclose(run._known_risks(table, labels), [0.3, 1.0, 0.0, 0.9])
+    np.testing.assert_allclose(run._known_risks(table.drop(columns=KNOWN_RISK), labels), labels)
 
 
 def test_blended_weights_lie_between_those_before_and_after(tmp_path: Path) -> None:
