@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import errno
-import json
-import math
 import os
 import socket
 import sys
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from htcore import serialise
-from htcore.errors import HtcoreError, UsageError
+from htcore import serialise, terminal
+from htcore.errors import UsageError
 from htcore.settings import Settings, fix_folders
-from htcore.types import QualityReport, Volume
-from htcore.ui.words import caveats, finding_sentence, interval_percent, joint_sentence, lesion_sentence, percent
-
-if TYPE_CHECKING:
-    from htcore.training.cache import RefusedScan
-    from htcore.training.loop import EpochLog
+from htcore.ui.words import caveats, interval_percent, joint_sentence, lesion_sentence, percent
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-_messages = Console(stderr=True)
-_REFUSED = 4
 _INTERRUPTED = 130
 _NOTICE = "Research use only."
 
@@ -81,11 +67,11 @@ def inspect(path: Study, as_json: Json = False) -> None:
     """Read a study; print what was found, its geometry, and whether it may be scored."""
     from htcore import services
 
-    with _errors(as_json):
+    with terminal.errors(as_json):
         volume, receipt, quality = services.inspect_study(path)
         found = serialise.inspection_json(volume, receipt, quality)
         if as_json:
-            _print_json(found)
+            terminal.print_json(found)
         else:
             geometry = found["volume"]
             rows, columns = geometry["shape"][1:]
@@ -99,8 +85,8 @@ def inspect(path: Study, as_json: Json = False) -> None:
                 )
             for left in receipt.left_out:
                 typer.echo(f"left out: {left.count} × {left.reason}")
-            _print_quality(quality, volume)
-        _exit_if_refused(quality)
+            terminal.print_quality(quality, volume)
+        terminal.exit_if_refused(quality)
 
 
 @app.command()
@@ -123,7 +109,7 @@ def predict(
     """Score one study, with its reasons."""
     from htcore import services
 
-    with _errors(as_json):
+    with terminal.errors(as_json):
         known = _covariates(clinical or [])
         bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model) if known else None
         settings = Settings.from_environment()
@@ -135,9 +121,9 @@ def predict(
         if out is not None:
             serialise.write_prediction(opened, out)
         if as_json:
-            _print_json(serialise.prediction_json(opened))
+            terminal.print_json(serialise.prediction_json(opened))
         else:
-            _print_quality(opened.quality, opened.volume)
+            terminal.print_quality(opened.quality, opened.volume)
             if opened.risk is not None and opened.model is not None and opened.evidence is not None:
                 risk = opened.risk
                 typer.echo(
@@ -155,7 +141,7 @@ def predict(
                     typer.echo(
                         "The model knows simulated scans only: on a real scan this is a demonstration, no estimate."
                     )
-        _exit_if_refused(opened.quality)
+        terminal.exit_if_refused(opened.quality)
 
 
 @app.command("predict-batch")
@@ -170,9 +156,9 @@ def predict_batch(
     """Score many studies; what cannot be read or is refused becomes a row and stops nothing."""
     from htcore.batch import TABLE, score_many
 
-    with _errors(False):
+    with terminal.errors(False):
         try:
-            with _bar("scoring") as tell:
+            with terminal.bar("scoring") as tell:
                 rows = score_many(
                     cohort,
                     out,
@@ -183,7 +169,7 @@ def predict_batch(
                     progress=tell,
                 )
         except KeyboardInterrupt:
-            _messages.print("Stopped. What was scored is kept: the same command goes on from there.")
+            terminal.messages.print("Stopped. What was scored is kept: the same command goes on from there.")
             raise typer.Exit(_INTERRUPTED) from None
         counts = Counter(row.status for row in rows)
         typer.echo(
@@ -207,7 +193,7 @@ def simulate(
     """Write a simulated cohort: scans, cohort.csv, truth.csv, lesion masks."""
     from htcore.simulation import CohortParameters, simulate_cohort
 
-    with _errors(False):
+    with terminal.errors(False):
         given: dict[str, Any] = {} if prevalence is None else {"prevalence": prevalence}
         parameters = CohortParameters(
             patients=patients,
@@ -219,10 +205,10 @@ def simulate(
             **given,
         )
         try:
-            with _bar("simulating") as tell:
+            with terminal.bar("simulating") as tell:
                 made = simulate_cohort(parameters, out, workers=workers, progress=tell)
         except KeyboardInterrupt:
-            _messages.print("Stopped. The finished scans are kept: the same command goes on from there.")
+            terminal.messages.print("Stopped. The finished scans are kept: the same command goes on from there.")
             raise typer.Exit(_INTERRUPTED) from None
         typer.echo(f"{made.patients} simulated patients, {made.events} with HT, {made.scans} scans")
         if made.oracle_image_auc is not None and made.oracle_full_auc is not None:
@@ -273,7 +259,7 @@ def train(
     from htcore.training.run import Listener, TrainingParameters
     from htcore.training.run import train as run_training
 
-    with _errors(False):
+    with terminal.errors(False):
         loop = LoopParameters(
             epochs=epochs,
             batch_size=batch_size,
@@ -299,10 +285,41 @@ def train(
             workers=workers,
             known_risk=known_risk,
         )
-        with _stages() as tell:
-            bundle = run_training(parameters, cohort, out, Listener(tell, _print_epoch, _print_left_out))
+        with terminal.stages() as tell:
+            bundle = run_training(
+                parameters, cohort, out, Listener(tell, terminal.print_epoch, terminal.print_left_out)
+            )
         if is_first():
             typer.echo(bundle.card)
+
+
+@app.command()
+def recalibrate(
+    cohort: Cohort,
+    out: Annotated[Path, typer.Option(help="New folder: models/ID.")],
+    model: Annotated[str | None, typer.Option(help="Id of the model bundle whose weights stay.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="Another cohort.csv, which calibrates nothing.")] = None,
+    folds: Annotated[int, typer.Option(help="For the figures: each part is calibrated on the others.")] = 5,
+    seed: Annotated[int, typer.Option()] = 0,
+    cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
+    device: Annotated[Device, typer.Option()] = Device.auto,
+) -> None:
+    """Fit what a model's score means on labelled scans of one's own; its weights stay."""
+    from htcore import services
+    from htcore.training.recalibrate import RecalibrationParameters
+    from htcore.training.recalibrate import recalibrate as run_recalibration
+    from htcore.training.run import Listener
+
+    with terminal.errors(False):
+        bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model)
+        parameters = RecalibrationParameters(
+            folds=folds, seed=seed, validation_cohort=validation, cache=cache, workers=workers, device=device.value
+        )
+        with terminal.stages() as tell:
+            listener = Listener(tell, refused=terminal.print_left_out)
+            made = run_recalibration(parameters, bundle.path, cohort, out, listener)
+        typer.echo(made.card)
 
 
 @app.command()
@@ -317,24 +334,24 @@ def evaluate(
     from htcore import services
     from htcore.evaluation import to_json
 
-    with _errors(as_json):
+    with terminal.errors(as_json):
         bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model)
         if cohort is None:
             done = services.evaluate_stored(bundle)
         else:
-            with _bar("scoring", visible=not as_json) as tell:
+            with terminal.bar("scoring", visible=not as_json) as tell:
                 done = services.evaluate_cohort(bundle, cohort, device.value, tell, workers)
         found = to_json(done.evaluation)
         found["model"] = {"id": bundle.identity.id, "weights_sha256": bundle.identity.weights_sha256}
         found["part"] = done.part
         found["left_out"] = [{"scan_id": entry.scan_id, "code": entry.code} for entry in done.refused]
         if as_json:
-            _print_json(found)
+            terminal.print_json(found)
             return
         typer.echo(f"{found['n_patients']} patients, {found['n_scans']} scans, {found['n_events']} with HT")
         parts = {name: interval for name, interval in found["calibration"].items() if name != "groups"}
         for name, interval in {**found["metrics"], **parts}.items():
-            value, low, high = (_number(interval[key]) for key in ("value", "low", "high"))
+            value, low, high = (terminal.number(interval[key]) for key in ("value", "low", "high"))
             typer.echo(f"{name:26s} {value} ({low}–{high})")
         if (ceiling := done.evaluation.oracle) is not None and ceiling.image_auc is not None:
             typer.echo(
@@ -357,10 +374,10 @@ def card(
     from htcore import services
     from htcore.training.card import card_of, render
 
-    with _errors(as_json):
+    with terminal.errors(as_json):
         values = card_of(services.load_bundle_by_id(model or Settings.from_environment().default_model))
         if as_json:
-            _print_json(values)
+            terminal.print_json(values)
         else:
             typer.echo(render(values), nl=False)
 
@@ -374,7 +391,7 @@ def serve(
     """Start the dashboard."""
     from htcore import services
 
-    with _errors(False):
+    with terminal.errors(False):
         settings = Settings.from_environment()
         examples = [study.id for study in services.example_studies()]
         if example is not None and example not in examples:
@@ -418,83 +435,3 @@ def _check_free(address: str, port: int) -> None:
             else "The dashboard cannot listen there: give an address of this machine with --host and a free --port."
         )
         raise UsageError(remedy, code="port_taken" if taken else "address") from error
-
-
-@contextmanager
-def _errors(as_json: bool) -> Iterator[None]:
-    """Turn whatever goes wrong into one message and the contract's exit code; never a traceback."""
-    try:
-        yield
-    except HtcoreError as error:
-        _print_error(error, as_json)
-        raise typer.Exit(error.exit_code) from None
-    except (typer.Exit, typer.Abort, KeyboardInterrupt):
-        raise
-    except Exception:  # noqa: BLE001 - the exception's own text may hold a header's value or a file's name
-        if os.environ.get("HTCORE_DEBUG"):
-            traceback.print_exc()
-        message = "Something unforeseen went wrong; nothing was scored. Set HTCORE_DEBUG=1 to see where."
-        _print_error(HtcoreError(message, code="unforeseen"), as_json)
-        raise typer.Exit(HtcoreError.exit_code) from None
-
-
-def _print_error(error: HtcoreError, as_json: bool) -> None:
-    if as_json:
-        _print_json(serialise.error_json(error))
-    else:
-        _messages.print(f"{error.code}: {error}", style="bold", markup=False, highlight=False)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(serialise.json_safe(value), ensure_ascii=False))
-
-
-def _print_quality(quality: QualityReport, volume: Volume) -> None:
-    typer.echo(f"quality: {quality.verdict}")
-    for finding in quality.findings:
-        typer.echo(f"  {finding.severity}: {finding_sentence(finding, volume)} [{finding.code}]")
-
-
-def _print_epoch(log: EpochLog) -> None:
-    chosen = "" if math.isnan(log.selection_loss) else f", on selection patients {log.selection_loss:.4f}"
-    mark = ", best so far" if chosen and log.best else ""
-    _messages.print(f"epoch {log.epoch}: loss {log.loss:.4f}{chosen}{mark}", highlight=False)
-
-
-def _print_left_out(scan: RefusedScan) -> None:
-    text = f"left out: row {scan.row} of the {scan.table}: {scan.message} [{scan.code}]"
-    _messages.print(text, markup=False, highlight=False)
-
-
-def _number(value: float | None) -> str:
-    return "not available" if value is None else f"{value:.3f}"
-
-
-def _exit_if_refused(quality: QualityReport) -> None:
-    if quality.verdict == "refuse":
-        raise typer.Exit(_REFUSED)
-
-
-@contextmanager
-def _bar(what: str, visible: bool = True) -> Iterator[Callable[[int, int], None]]:
-    with _progress(visible) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str, int, int], None]]:
-    with _progress(True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def tell(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield tell
-
-
-def _progress(visible: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=_messages, disable=not visible)

@@ -23,7 +23,7 @@ LAYERS = (
     {"services"},
     {"batch", "serialise"},
     {"ui"},
-    {"report"},
+    {"report", "terminal"},
     {"cli"},
     {"__main__"},
 )

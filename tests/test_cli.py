@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +24,7 @@ from htcore.training.card import CAVEATS, STARTED
 from tests.small_bundle import small_contents, write_small_bundle
 from tests.studies import HeadStudy
 
+ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = services.example_studies(Settings())[0].path
 
 
@@ -178,7 +181,7 @@ def test_evaluate_without_a_cohort_measures_the_stored_predictions() -> None:
     assert found["model"]["id"] == "small" and found["oracle"] is None
 
 
-@pytest.mark.parametrize("part", ["calibration", "out-of-fold"])
+@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "recalibrated"])
 def test_evaluate_says_which_part_the_stored_patients_had(models: Path, part: str) -> None:
     write_small_bundle(models / part, validation=small_contents().validation.assign(part=part))
     told = run("evaluate", "--model", part).stdout
@@ -219,6 +222,17 @@ def test_exit_codes_reach_the_shell(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as left:
         program(["inspect", str(EXAMPLE)])
     assert left.value.code == 0
+
+
+def test_a_reader_who_has_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "htcore", "card", "--model", "small"]
+    read, write = os.pipe()
+    os.close(read)  # as `| head -1` does once it has its line
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(write)
+    assert done.returncode == 1 and done.stderr == ""
 
 
 def test_serve_says_that_its_port_is_taken() -> None:

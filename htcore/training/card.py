@@ -27,6 +27,8 @@ CAVEATS = {
     "out-of-fold": "Each patient was predicted by the one network that never saw them and calibrated on the other "
     "folds; the threshold was chosen on them. The model itself answers with the mean of its networks, which these "
     "figures do not measure.",
+    "recalibrated": "The weights are another model's. Each patient's risk was calibrated on the other folds; threshold "
+    "and the model's own calibration rest on all of them.",
     "validation": "These patients took no part in this model's training or calibration.",
 }
 """What bounds the figures, by the part that the measured patients had in the training."""
@@ -254,14 +256,19 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
         name = f"Network {number}" if len(training["members"]) > 1 else "Network"
         lines.append(f"- {name}: {_member(member)}.")
     unknown = ""
+    if training.get("recalibrated"):
+        fitted = f"patients; for the figures by {training['folds']} folds"
+    else:
+        fitted = "patients, out of fold" if training.get("folds") else "other patients"
     if (start := training.get("started_from")) is not None:
         kept = 1.0 - training.get("blend", 1.0)
         mixed = f"; the weights are {kept:.0%} still those, {1 - kept:.0%} the newly learnt ones" if kept else ""
-        lines.append(f"- Started from the weights of {start['id']} (SHA-256 {start['weights_sha256'][:12]}…){mixed}.")
+        verb = "Has" if training.get("recalibrated") else "Started from"
+        lines.append(f"- {verb} the weights of {start['id']} (SHA-256 {start['weights_sha256'][:12]}…){mixed}.")
         unknown = "; any who trained an earlier model make the risks too sure, which the bundle cannot check"
     lines += [
         f"- Calibration: {calibration['method']} on {calibration['scans']} scans of {calibration['patients']} "
-        f"{'patients, out of fold' if training.get('folds') else 'other patients'}{unknown}.",
+        f"{fitted}{unknown}.",
         f"- Prevalence of HT among the calibration scans: {calibration['share_with_ht']:.3f}.",
     ]
     if "left_out" in training:

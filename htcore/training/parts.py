@@ -38,6 +38,8 @@ class Division:
         Networks, each of which leaves another part of the patients out; ``None`` for one network.
     limit : int or None
         Use only the first so many patients, for data-efficiency curves.
+    trains : bool
+        ``False``: nobody trains or chooses, whatever a ``split`` column says; all but validation and test are held out.
     """
 
     calibration_share: float
@@ -45,6 +47,7 @@ class Division:
     seed: int
     folds: int | None = None
     limit: int | None = None
+    trains: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,17 +142,18 @@ def prepare_parts(
         return tuple(usable[scan.place] for scan in part if scan.place in usable)
 
     found_members = tuple(Member(*(found(part) for part in member)) for member in members)
-    _enough(found_members)
+    _enough(found_members, division.trains)
     return Parts(found_members, found(validation), refused, cohort.simulated)
 
 
-def _enough(members: tuple[Member, ...]) -> None:
+def _enough(members: tuple[Member, ...], trains: bool) -> None:
     """What is left once unusable scans are out must still teach and calibrate: better said before the training."""
-    fewest = min(len(member.training) for member in members)
+    trainings = tuple(("training", member.training) for member in members) if trains else ()
+    fewest = min((len(scans) for _, scans in trainings), default=_MINIMUM_TRAINING)
     if fewest < _MINIMUM_TRAINING:
         raise CohortError(f"Training needs {_MINIMUM_TRAINING} usable scans or more, {fewest} are left: add scans.")
     held_out = tuple(entry for member in members for entry in member.held_out)
-    for name, part in (*(("training", member.training) for member in members), ("calibration", held_out)):
+    for name, part in (*trainings, ("calibration", held_out)):
         if len({entry.scan.ht for entry in part}) < 2:
             raise CohortError(
                 f"Of the {name} part, usable scans of one outcome alone are left (ht = 1 and 0 are needed): add scans."
@@ -175,6 +179,8 @@ def _twice(first: _Place, other: _Place) -> CohortError:
 
 def _divide(scans: Scans, division: Division) -> list[tuple[Scans, Scans, Scans]]:
     """Training, selection and held-out scans of each network."""
+    if not division.trains:
+        return [((), (), tuple(scan for scan in scans if scan.split not in ("validation", "test")))]
     if division.folds is None:
         rest, held_out = split_patients(scans, division.calibration_share, division.seed)
         return [(*hold_out(rest, division.selection_share, division.seed), held_out)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +49,16 @@ class Predictions:
         )
 
 
-def predict_scans(networks: Sequence[LesionGatedResNet], scans: Sequence[PreparedScan], part: str) -> Predictions:
+def predict_scans(
+    networks: Sequence[LesionGatedResNet],
+    scans: Sequence[PreparedScan],
+    part: str,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Predictions:
     """One row a scan: who, outcome, mean logit, lesion volume at a cut-off of 0.5, and what the cohort tells."""
     rows, embedding, thumbnails = [], [], []
     simulated = all(entry.scan.simulated for entry in scans)
-    for entry in scans:
+    for done, entry in enumerate(scans, start=1):
         model_input = entry.model_input()
         result = run_networks(networks, model_input)
         scan, lesion_ml = entry.scan, float((result.lesion >= 0.5).sum() * model_input.grid.voxel_ml)
@@ -72,6 +77,7 @@ def predict_scans(networks: Sequence[LesionGatedResNet], scans: Sequence[Prepare
         embedding.append(result.embedding)
         if simulated:
             thumbnails.append(thumbnail(model_input, result))
+        tell(done, len(scans))
     return Predictions(pd.DataFrame(rows), np.stack(embedding), np.stack(thumbnails) if simulated else None)
 
 

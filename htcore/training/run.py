@@ -10,25 +10,21 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from htcore.bundle import Bundle, BundleContents, load_bundle, save_bundle
 from htcore.channels import CHANNELS
 from htcore.errors import UsageError
-from htcore.inference.calibrate import fit_calibration
-from htcore.inference.clinical import fit_clinical
 from htcore.inference.device import choose_device
 from htcore.networks import LesionGatedResNet, NetworkConfig, widened
 from htcore.training.cache import PreparedScan, RefusedScan
-from htcore.training.card import card_values, left_out, render
+from htcore.training.card import left_out
+from htcore.training.contents import Account, bundle_contents, n_patients, scans_in_words, started_in_words
 from htcore.training.distributed import Processes, joined
 from htcore.training.loop import LOG_COLUMNS, EpochLog, Fitted, LoopParameters, fit, threads
-from htcore.training.parts import FACTORS, KNOWN_RISK, Division, Member, Parts, PreparedSource, Tell, prepare_parts
-from htcore.training.predictions import Predictions, cross_fitted, predict_scans, without_identifiers
+from htcore.training.parts import FACTORS, Division, Member, Parts, PreparedSource, Tell, prepare_parts
+from htcore.training.predictions import Predictions, predict_scans
 from htcore.training.selection import chosen_by
 
 _MEMBER_SEEDS = 1_009  # a member's seed; apart from each other and from the splits'
@@ -125,7 +121,7 @@ def train(parameters: TrainingParameters, cohort_csv: Path, out: Path, listener:
             fitted = _blended(fitted, _starts(start, config, parameters.loop.seed), parameters.blend)
         if processes.first:
             with threads(parameters.loop.threads):
-                contents = _contents(fitted, parts, parameters, start, out.name)
+                contents = _contents(fitted, parts, parameters, _account(out.name, fitted, parts, parameters, start))
             save_bundle(out, contents)
             shutil.rmtree(work, ignore_errors=True)
         processes.wait()
@@ -228,64 +224,40 @@ def _blended(
 
 
 def _contents(
+    fitted: tuple[Fitted[LesionGatedResNet], ...], parts: Parts, parameters: TrainingParameters, account: Account
+) -> BundleContents:
+    networks = tuple(entry.network for entry in fitted)
+    part = "out-of-fold" if len(networks) > 1 else "calibration"
+    held_out = Predictions.joined(
+        [
+            predict_scans([network], member.held_out, part)
+            for network, member in zip(networks, parts.members, strict=True)
+        ]
+    )
+    return bundle_contents(
+        networks,
+        held_out,
+        parts.validation,
+        account,
+        seed=parameters.loop.seed,
+        known_risk=parameters.known_risk,
+    )
+
+
+def _account(
+    name: str,
     fitted: tuple[Fitted[LesionGatedResNet], ...],
     parts: Parts,
     parameters: TrainingParameters,
     start: Bundle | None,
-    name: str,
-) -> BundleContents:
-    networks = tuple(entry.network for entry in fitted)
-    several = len(networks) > 1
-    stored = Predictions.joined(
-        [
-            predict_scans([network], member.held_out, "out-of-fold" if several else "calibration")
-            for network, member in zip(networks, parts.members, strict=True)
-        ]
-    )
-    held_out = stored.table
-    logits, labels = held_out["logit"].to_numpy(np.float64), held_out["ht"].to_numpy(np.float64)
-    rng = np.random.default_rng((parameters.loop.seed, 104_729))
-    targets = _known_risks(held_out, labels) if parameters.known_risk else labels
-    curve = fit_calibration(logits, labels, held_out["patient_id"].tolist(), rng, risks=targets)
-    if parts.validation:
-        stored = predict_scans(networks, parts.validation, "validation")
-        table = stored.table
-        probability = curve.probability(table["logit"].to_numpy(np.float64))
-    else:
-        table = held_out.drop(columns="fold")
-        probability = (
-            cross_fitted(logits, targets, held_out["fold"].to_numpy()) if several else curve.probability(logits)
-        )
-    table.insert(5, "probability", probability)  # beside the logit
-    joined_model = fit_clinical(held_out)
-    if joined_model is not None and parts.validation:
-        table["probability_clinical"] = joined_model.probabilities(table)
-    if not parts.simulated or stored.thumbnails is None:  # some scan is a patient's
-        table = without_identifiers(table)
-    text, record = _training_data(parts, start), _record(fitted, parts, parameters, start)
-    card = card_values(name, text, parts.simulated, record, curve, table)
-    return BundleContents(
-        networks,
-        curve,
-        table,
-        render(card),
-        _logs(fitted),
-        text,
-        parts.simulated,
-        record,
-        card_values=card,
-        embedding=stored.embedding if parts.validation else None,
-        clinical=None if joined_model is None else joined_model.to_json(),
-        thumbnails=stored.thumbnails if parts.simulated else None,
-    )
+) -> Account:
+    def used(member: Member) -> tuple[PreparedScan, ...]:
+        # A bundle of folds has seen every patient in one network or another.
+        return (*member.training, *member.held_out) if len(parts.members) > 1 else member.training
 
-
-def _known_risks(table: pd.DataFrame, labels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The simulator's risk given the image, where a scan has one, else its outcome; (scans,)."""
-    if KNOWN_RISK not in table.columns:
-        return labels
-    risks = pd.to_numeric(table[KNOWN_RISK], errors="coerce").to_numpy(np.float64)
-    return np.where(np.isfinite(risks), risks, labels)
+    text = scans_in_words(entry for member in parts.members for entry in used(member))
+    text = text if start is None else started_in_words(text, start.identity)
+    return Account(name, text, parts.simulated, _record(fitted, parts, parameters, start), _logs(fitted))
 
 
 def _record(
@@ -303,11 +275,11 @@ def _record(
         "started_from": start and {"id": start.identity.id, "weights_sha256": start.identity.weights_sha256},
         "members": [
             {
-                "training_patients": _patients(member.training),
+                "training_patients": n_patients(member.training),
                 "training_scans": len(member.training),
-                "selection_patients": _patients(member.selection),
+                "selection_patients": n_patients(member.selection),
                 "selection_scans": len(member.selection),
-                "held_out_patients": _patients(member.held_out),
+                "held_out_patients": n_patients(member.held_out),
                 "held_out_scans": len(member.held_out),
                 "epochs": len(entry.log),
                 "weights_of_epoch": entry.chosen.epoch,
@@ -317,27 +289,6 @@ def _record(
         ],
         "left_out": left_out(parts.refused),
     }
-
-
-def _patients(scans: tuple[PreparedScan, ...]) -> int:
-    return len({entry.scan.patient_id for entry in scans})
-
-
-def _training_data(parts: Parts, start: Bundle | None) -> str:
-    def used(member: Member) -> tuple[PreparedScan, ...]:
-        # A bundle of folds has seen every patient in one network or another.
-        return (*member.training, *member.held_out) if len(parts.members) > 1 else member.training
-
-    scans = {entry.scan.place: entry for member in parts.members for entry in used(member)}
-    simulated = tuple(entry for entry in scans.values() if entry.scan.simulated)
-    labelled = tuple(entry for entry in scans.values() if not entry.scan.simulated)
-    told = []
-    if simulated:
-        told.append(f"{len(simulated)} simulated plain head CTs of {_patients(simulated)} simulated patients")
-    if labelled:
-        told.append(f"{len(labelled)} labelled plain head CTs of {_patients(labelled)} patients")
-    text = " and ".join(told)
-    return text if start is None else f"{text}, starting from {start.identity.id} ({start.identity.training_data})"
 
 
 def _logs(fitted: tuple[Fitted[LesionGatedResNet], ...]) -> str:

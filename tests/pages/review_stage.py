@@ -58,7 +58,9 @@ class StoredBundle:
     clinical: dict[str, Any] | None
 
 
-def with_bundle(monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None = None) -> None:
+def with_bundle(
+    monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None = None, part: str = "validation"
+) -> None:
     """The model that scored is at hand: own prevalence 49%, 60 validation scans that score as the open one does."""
     probability = expit(1.2 * -0.1 - 0.1)
     labels = [k % 3 == 0 for k in range(60)] + [k % 2 for k in range(40)]
@@ -66,6 +68,7 @@ def with_bundle(monkeypatch: pytest.MonkeyPatch, clinical: dict[str, Any] | None
         {
             "patient_id": [f"P{k}" for k in range(100)],
             "scan_id": [f"S{k}" for k in range(100)],
+            "part": part,
             "ht": [int(label) for label in labels],
             "probability": [probability] * 60 + [0.9] * 40,
             "p_ht_image": [0.5] * 100,

@@ -19,6 +19,7 @@ from htcore.ui import session, tab
 from htcore.ui.notice import RESEARCH_NOTICE
 from htcore.ui.review import downloads, origin
 from htcore.ui.review.patient import joined
+from htcore.ui.review.risk import BOUNDS
 from htcore.ui.server import Kept, ServedStudy
 from tests.pages.review_stage import (
     PAGE,
@@ -149,6 +150,15 @@ def test_the_result_can_be_hidden_and_stays_hidden(page: AppTest, monkeypatch: p
     press(page, "Show the result")
     page.run()
     assert "about 62" in texts(page)
+
+
+@pytest.mark.parametrize("part", [*BOUNDS, "validation"])
+def test_what_bounds_the_scans_compared_with_is_said(page: AppTest, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    assessing(monkeypatch, scored)
+    with_bundle(monkeypatch, part=part)
+    upload(page)
+    assert not page.exception
+    assert [text for text in BOUNDS.values() if text in texts(page)] == ([BOUNDS[part]] if part in BOUNDS else [])
 
 
 def test_prevalence_moves_risk_sentence_threshold_and_predictive_values(

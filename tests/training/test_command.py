@@ -18,7 +18,7 @@ from htcore.bundle import load_bundle
 from htcore.cli import app
 from htcore.inference.calibrate import fit_calibration
 from htcore.settings import Settings
-from htcore.training import run
+from htcore.training import contents
 from tests.training.tiny import write_tiny_cohort
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def few_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "fit_calibration", partial(fit_calibration, resamples=4))  # the default takes seconds
+    monkeypatch.setattr(contents, "fit_calibration", partial(fit_calibration, resamples=4))  # the default takes seconds
 
 
 def command(cohort: Path, out: Path, *more: str) -> list[str]:

@@ -21,7 +21,7 @@ from htcore.errors import BundleError, CohortError, UsageError
 from htcore.inference.calibrate import fit_calibration, fit_platt
 from htcore.inference.predict import run_networks
 from htcore.networks import NetworkConfig
-from htcore.training import parts, run
+from htcore.training import contents, parts, run
 from htcore.training.cache import PreparedScan, Progress, RefusedScan
 from htcore.training.card import Stage, stages
 from htcore.training.cohort import CohortScan
@@ -58,7 +58,7 @@ def small_scans(monkeypatch: pytest.MonkeyPatch) -> None:
         return tuple(out), (RefusedScan(len(scans), "not_head", "No head."),)
 
     monkeypatch.setattr(parts, "prepare_scans", prepare)
-    monkeypatch.setattr(run, "fit_calibration", partial(fit_calibration, resamples=4))  # the default takes seconds
+    monkeypatch.setattr(contents, "fit_calibration", partial(fit_calibration, resamples=4))  # the default takes seconds
 
 
 def write_cohort(folder: Path, n: int, simulated: bool = True, first: int = 0) -> Path:
@@ -187,8 +187,8 @@ def test_training_goes_on_with_more_features(tmp_path: Path) -> None:
 def test_known_risks_stand_in_for_outcomes_where_a_scan_has_one() -> None:
     table = pd.DataFrame({KNOWN_RISK: ["0.3", "", None, "0.9"]})
     labels = np.array([1.0, 1.0, 0.0, 0.0])
-    np.testing.assert_allclose(run._known_risks(table, labels), [0.3, 1.0, 0.0, 0.9])
-    np.testing.assert_allclose(run._known_risks(table.drop(columns=KNOWN_RISK), labels), labels)
+    np.testing.assert_allclose(contents._known_risks(table, labels), [0.3, 1.0, 0.0, 0.9])
+    np.testing.assert_allclose(contents._known_risks(table.drop(columns=KNOWN_RISK), labels), labels)
 
 
 def test_blended_weights_lie_between_those_before_and_after(tmp_path: Path) -> None:
@@ -325,9 +325,9 @@ def test_one_outcome_left_of_a_part_is_said_before_training(
 ) -> None:
     enough = parts._enough
 
-    def fewer(members: tuple[parts.Member, ...]) -> None:
+    def fewer(members: tuple[parts.Member, ...], trains: bool) -> None:
         left = tuple(entry for entry in getattr(members[0], gone) if entry.scan.ht)
-        enough((replace(members[0], **{gone: left}),))
+        enough((replace(members[0], **{gone: left}),), trains)
 
     monkeypatch.setattr(parts, "_enough", fewer)
     with pytest.raises(CohortError, match=f"Of the {part} part"):

@@ -94,19 +94,23 @@ def flow_rows(card: dict[str, Any]) -> list[FlowRow] | None:
     """The card's counts as boxes, or ``None`` where it does not tell them."""
     training, measured = card["training"], card["measured"]
     members = training.get("members") or []
-    if not members:
+    if not members and not training.get("recalibrated"):
         return None
-    folds = training.get("folds")
-    first = members[0]
-    if folds:
+    split: tuple[str, ...]
+    if not members:
+        fitted = card["calibration"]
+        used = fitted["scans"]
+        split = (f"<b>Calibration, threshold</b><br>{used} scans<br>{fitted['patients']} patients",)
+    elif training.get("folds"):
         # Every patient is held out by one network: the held-out parts are the cohort, the training parts overlap.
         used = sum(member["held_out_scans"] for member in members)
-        split: tuple[str, ...] = (
+        split = (
             f"<b>Training, {len(members)} networks</b><br>each leaves out a part of<br>"
             f"{used} scans, {sum(member['held_out_patients'] for member in members)} patients",
         )
     else:
         parts = (("Training", "training"), ("Choice of epoch", "selection"), ("Calibration, threshold", "held_out"))
+        first = members[0]
         used = sum(first[f"{key}_scans"] for _, key in parts)
         split = tuple(
             f"<b>{name}</b><br>{first[f'{key}_scans']} scans<br>{first[f'{key}_patients']} patients"

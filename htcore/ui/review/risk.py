@@ -37,6 +37,13 @@ LOWEST_PERCENT, HIGHEST_PERCENT = 1.0, 90.0
 
 _OWN = "my own"
 
+BOUNDS = {
+    "calibration": "The model was calibrated on these same scans: both sentences flatter it.",
+    "out-of-fold": "Each of these scans was predicted by the one network that never saw its patient.",
+    "recalibrated": "The weights are another model's; each of these scans was calibrated on those of other patients.",
+}
+"""What bounds both sentences, by the part that the stored patients had in the training."""
+
 
 def at_chosen_prevalence(opened: Assessment) -> Assessment:
     """The study with its risk, and whatever is told beside it, as in the population that the user asked for."""
@@ -151,7 +158,7 @@ def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     from htcore.plots.place import place_among
 
     calibration = bundle.calibration
-    table, independent = services.validation_predictions(bundle)
+    table, _ = services.validation_predictions(bundle)
     simulated = are_simulated(table)
     try:
         validation = ValidationSet.from_frame(table)
@@ -164,10 +171,8 @@ def draw_peers(risk: RiskEstimate, bundle: Bundle) -> None:
     weighed_to = None if risk.prevalence == calibration.prevalence else risk.prevalence
     st.write(peers_sentence(peers, risk.limits, simulated=simulated, weighed_to=weighed_to))
     st.write(values_sentence(point, simulated=simulated))
-    if part_of(table) == "out-of-fold":
-        st.caption("Each of these scans was predicted by the one network that never saw its patient.")
-    elif not independent:
-        st.caption("The model was calibrated on these same scans: both sentences flatter it.")
+    if (bound := BOUNDS.get(part_of(table))) is not None:
+        st.caption(bound)
     figure = place_among(validation, own.probability, calibration.threshold, simulated=simulated, limits=own.limits)
     draw_chart(figure, "place")
     if risk.prevalence != calibration.prevalence:
