@@ -16,6 +16,7 @@ import typer
 
 from htcore import serialise, terminal
 from htcore.errors import UsageError
+from htcore.processes import share_cores
 from htcore.settings import Settings, fix_folders
 from htcore.ui.words import caveats, interval_percent, joint_sentence, lesion_sentence, percent
 
@@ -107,6 +108,7 @@ def predict(
     ] = None,
 ) -> None:
     """Score one study, with its reasons."""
+    share_cores()
     from htcore import services
 
     with terminal.errors(as_json):
@@ -154,6 +156,7 @@ def predict_batch(
     device: Annotated[Device, typer.Option()] = Device.cpu,
 ) -> None:
     """Score many studies; what cannot be read or is refused becomes a row and stops nothing."""
+    share_cores()
     from htcore.batch import TABLE, score_many
 
     with terminal.errors(False):
@@ -401,6 +404,7 @@ def serve(
         typer.echo(f"Dashboard at http://{address}:{number} (stop it with Ctrl+C). {_NOTICE}", err=True)
         fix_folders()
         os.chdir(Path(__file__).resolve().parent.parent)
+        share_cores()
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
         if example is not None:
             os.environ["HTCORE_EXAMPLE"] = example

@@ -21,6 +21,15 @@ _Result = TypeVar("_Result")
 _LOST = "A worker process was ended from outside, perhaps for lack of memory: call again with fewer workers."
 
 
+def share_cores() -> None:
+    """Let the network's threads sleep while they wait, unless the environment says otherwise; before torch is loaded.
+
+    Waiting awake, as OpenMP would, they keep the cores from another program that computes, and from those of their own
+    that they wait for. A training, which has its cores to itself, is faster awake.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def in_processes(
     function: Callable[[_Task], _Result], tasks: Sequence[_Task], workers: int, *, in_order: bool = False
 ) -> Generator[_Result]:

@@ -259,6 +259,19 @@ def test_serve_takes_folders_from_where_it_is_called(tmp_path: Path, monkeypatch
     assert began == [str(tmp_path / "cohorts")]
 
 
+@pytest.mark.parametrize("said", [None, "ACTIVE"])
+def test_the_server_leaves_the_cores_to_others_while_it_waits(
+    monkeypatch: pytest.MonkeyPatch, said: str | None
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if said is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", said)
+    began: list[str] = []
+    monkeypatch.setattr("os.execv", lambda *_: began.append(os.environ["OMP_WAIT_POLICY"]))
+    run("serve", "--port", 0)
+    assert began == [said or "PASSIVE"]
+
+
 def test_serve_refuses_an_address_of_another_machine() -> None:
     result = run("serve", "--host", "192.0.2.1", "--port", 0)  # RFC 5737: no machine has it
     assert result.exit_code == 2 and "--host" in result.output
