@@ -104,6 +104,7 @@ class BundleContents:
     clinical : plain values of the regression that joins the image's score with covariates, or None.
     thumbnails : uint8, shape (rows of ``validation``, rows, columns)
         A picture of each validation scan, as `htcore.training.thumbnails.thumbnail`, or None; of simulated scans alone.
+    calibrated_on_patients : as `htcore.types.ModelIdentity` has it.
 
     Raises
     ------
@@ -123,6 +124,7 @@ class BundleContents:
     embedding: NDArray[np.float32] | None = None
     clinical: dict[str, Any] | None = None
     thumbnails: NDArray[np.uint8] | None = None
+    calibrated_on_patients: bool = False
 
     def __post_init__(self) -> None:
         if self.embedding is not None and len(self.embedding) != len(self.validation):
@@ -338,7 +340,11 @@ def load_bundle(path: Path, *, earlier: bool = False) -> Bundle:
         calibration = Calibration.from_json(read_json(path / _CALIBRATION))
         members = _members(config)
         identity = ModelIdentity(
-            config["id"], hashes[_WEIGHTS], str(config["training_data"]), bool(config["simulated"])
+            config["id"],
+            hashes[_WEIGHTS],
+            str(config["training_data"]),
+            bool(config["simulated"]),
+            bool(config.get("calibrated_on_patients", False)),
         )
     except (KeyError, TypeError, ValueError, HtcoreError) as error:
         raise BundleError(f"The model's configuration is incomplete: {RESTORE}.", code="bundle_damaged") from error
@@ -370,6 +376,7 @@ def _write_files(folder: Path, model_id: str, contents: BundleContents) -> None:
         "transforms_version": transforms.VERSION,
         "training_data": contents.training_data,
         "simulated": contents.simulated,
+        "calibrated_on_patients": contents.calibrated_on_patients,
         "threshold": contents.calibration.threshold,
         "prevalence": contents.calibration.prevalence,
         "training": contents.training,

@@ -18,7 +18,15 @@ from htcore import serialise, terminal
 from htcore.errors import UsageError
 from htcore.processes import share_cores
 from htcore.settings import Settings, fix_folders
-from htcore.ui.words import caveats, interval_percent, joint_sentence, lesion_sentence, percent
+from htcore.ui.words import (
+    caveats,
+    interval_percent,
+    joint_sentence,
+    lesion_sentence,
+    percent,
+    simulated_warning,
+    volume_words,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 _INTERRUPTED = 130
@@ -74,10 +82,10 @@ def inspect(path: Study, as_json: Json = False) -> None:
         if as_json:
             terminal.print_json(found)
         else:
-            geometry = found["volume"]
-            rows, columns = geometry["shape"][1:]
-            typer.echo(f"{geometry['shape'][0]} slices of {rows} × {columns} pixels, tilt {geometry['tilt_deg']:.1f}°")
-            matter = (f"{name.replace('_', ' ')} {hu:.0f}" for name, hu in geometry["hu"].items() if hu is not None)
+            typer.echo(volume_words(volume))
+            matter = (
+                f"{name.replace('_', ' ')} {hu:.0f}" for name, hu in found["volume"]["hu"].items() if hu is not None
+            )
             typer.echo(f"median HU: {', '.join(matter)}")
             for record in receipt.series:
                 chosen = "chosen" if record.chosen else "left out"
@@ -110,6 +118,7 @@ def predict(
     """Score one study, with its reasons."""
     share_cores()
     from htcore import services
+    from htcore.training.card import history
 
     with terminal.errors(as_json):
         known = _covariates(clinical or [])
@@ -134,15 +143,14 @@ def predict(
                     f"{risk.category} of {risk.threshold:.0%}"
                 )
                 if opened.clinical is not None:
-                    typer.echo(joint_sentence(opened.clinical, risk, simulated=opened.model.simulated))
+                    typer.echo(joint_sentence(opened.clinical, risk, simulated=opened.model.score_simulated))
                 typer.echo(lesion_sentence(opened.evidence.lesion))
                 if opened.evidence.sides_disagree:
                     typer.echo("The evidence map and the lesion map point to different sides: trust neither alone.")
-                typer.echo(f"model {opened.model.id}, trained on {opened.model.training_data}. {_NOTICE}")
-                if opened.model.simulated and not opened.receipt.simulated:
-                    typer.echo(
-                        "The model knows simulated scans only: on a real scan this is a demonstration, no estimate."
-                    )
+                typer.echo(f"model {opened.model.id}, {history(opened.model.training_data)}. {_NOTICE}")
+                warning = simulated_warning(opened.model)
+                if warning is not None and not opened.receipt.simulated:
+                    typer.echo(warning)
         terminal.exit_if_refused(opened.quality)
 
 
@@ -302,7 +310,6 @@ def recalibrate(
     out: Annotated[Path, typer.Option(help="New folder: models/ID.")],
     model: Annotated[str | None, typer.Option(help="Id of the model bundle whose weights stay.")] = None,
     validation: Annotated[Path | None, typer.Option(help="Another cohort.csv, which calibrates nothing.")] = None,
-    folds: Annotated[int, typer.Option(help="For the figures: each part is calibrated on the others.")] = 5,
     seed: Annotated[int, typer.Option()] = 0,
     cache: Annotated[Path | None, typer.Option(help="Folder of prepared scans; beside the cohort by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare scans.")] = 2,
@@ -317,7 +324,7 @@ def recalibrate(
     with terminal.errors(False):
         bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model)
         parameters = RecalibrationParameters(
-            folds=folds, seed=seed, validation_cohort=validation, cache=cache, workers=workers, device=device.value
+            seed=seed, validation_cohort=validation, cache=cache, workers=workers, device=device.value
         )
         with terminal.stages() as tell:
             listener = Listener(tell, refused=terminal.print_left_out)
@@ -336,6 +343,7 @@ def evaluate(
     """Score labelled scans, or take the stored validation predictions; print all metrics with 95% intervals."""
     from htcore import services
     from htcore.evaluation import to_json
+    from htcore.training.card import history
 
     with terminal.errors(as_json):
         bundle = services.load_bundle_by_id(model or Settings.from_environment().default_model)
@@ -365,7 +373,7 @@ def evaluate(
             typer.echo(f"left out: {len(done.refused)} scans")
         told = caveats(done.part, found["n_scans"], found["n_events"], started=bundle.started)
         typer.echo("".join(f"{text}\n" for text in told), nl=False)
-        typer.echo(f"model {bundle.identity.id}, trained on {bundle.identity.training_data}. {_NOTICE}")
+        typer.echo(f"model {bundle.identity.id}, {history(bundle.identity.training_data)}. {_NOTICE}")
 
 
 @app.command()

@@ -215,7 +215,7 @@ def with_clinical(opened: Assessment, bundle: Bundle, known: Mapping[str, float]
     Raises
     ------
     UsageError
-        If a value is impossible, or the model was trained without covariates.
+        If a value is impossible, or the model joins no covariates with the image.
     """
     from htcore.inference.clinical import ClinicalModel, check_covariates
 
@@ -224,7 +224,10 @@ def with_clinical(opened: Assessment, bundle: Bundle, known: Mapping[str, float]
         return opened
     stored = bundle.clinical
     if stored is None:
-        raise UsageError("This model was trained without clinical data: leave them out.")
+        raise UsageError(
+            "This model joins no clinical data with the image, for its calibration patients had none or were too few: "
+            "leave them out."
+        )
     return replace(opened, clinical=ClinicalModel.from_json(stored).risk(opened.risk.logit, known))
 
 
@@ -256,14 +259,14 @@ def list_models(settings: Settings | None = None) -> tuple[str, ...]:
 
 
 def told_training(model_id: str, settings: Settings | None = None) -> tuple[bool, str] | None:
-    """Whether an installed model's last training was on simulated scans, and on which, in its own words.
+    """Whether an installed model comes from simulated scans, and what it was trained on, in its own words.
 
     ``None`` where its files cannot be read. Quick, and nothing is verified: `load_bundle_by_id` does that.
     """
     folder = (settings or Settings.from_environment()).models_dir / model_id
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return bool(config["simulated"]), str(config["training_data"]).split(", starting from ")[0]
+        return bool(config["simulated"]), str(config["training_data"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

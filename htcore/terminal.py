@@ -59,7 +59,8 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_quality(quality: QualityReport, volume: Volume) -> None:
     """The verdict and its findings."""
-    typer.echo(f"quality: {quality.verdict}")
+    meaning = {"refuse": "it must not be scored", "warn": "it may be scored, with a warning", "ok": "it may be scored"}
+    typer.echo(f"quality: {quality.verdict}, {meaning[quality.verdict]}")
     for finding in quality.findings:
         typer.echo(f"  {finding.severity}: {finding_sentence(finding, volume)} [{finding.code}]")
 

@@ -408,12 +408,26 @@ class ClinicalRisk:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Which model spoke."""
+    """Which model spoke.
+
+    Attributes
+    ----------
+    simulated : bool
+        Whether its weights come from simulated scans, or some of what they come from.
+    calibrated_on_patients : bool
+        Whether its calibration was fitted on scans of patients alone.
+    """
 
     id: str
     weights_sha256: str
     training_data: str
     simulated: bool
+    calibrated_on_patients: bool = False
+
+    @property
+    def score_simulated(self) -> bool:
+        """Whether what its score means is known of simulated scans alone."""
+        return self.simulated and not self.calibrated_on_patients
 
 
 @dataclass(frozen=True, eq=False)

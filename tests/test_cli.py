@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -55,6 +56,12 @@ def test_inspect_json() -> None:
     assert found["schema"] == "htcore.inspection/1"
     assert {"receipt", "volume", "quality"} <= set(found)
     assert found["volume"]["shape"][1:] == [256, 256]
+
+
+def test_inspect_tells_sizes_and_whether_the_scan_may_be_scored() -> None:
+    told = run("inspect", EXAMPLE).stdout
+    assert re.search(r"slices of \d+ × \d+ pixels, \d\.\d\d × \d\.\d\d mm, [\d.]+ mm thick, tilt", told)
+    assert "it may be scored" in told
 
 
 def test_predict_json_has_the_contracts_keys() -> None:
@@ -181,7 +188,7 @@ def test_evaluate_without_a_cohort_measures_the_stored_predictions() -> None:
     assert found["model"]["id"] == "small" and found["oracle"] is None
 
 
-@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "recalibrated"])
+@pytest.mark.parametrize("part", ["calibration", "out-of-fold"])
 def test_evaluate_says_which_part_the_stored_patients_had(models: Path, part: str) -> None:
     write_small_bundle(models / part, validation=small_contents().validation.assign(part=part))
     told = run("evaluate", "--model", part).stdout

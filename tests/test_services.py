@@ -242,7 +242,7 @@ def test_what_a_model_was_trained_on_is_told_without_loading_it(tmp_path: Path) 
     assert services.told_training("small", settings) is not None
     values = json.loads(config.read_text())
     config.write_text(json.dumps({**values, "simulated": False, "training_data": "9 scans, starting from a (3 scans)"}))
-    assert services.told_training("small", settings) == (False, "9 scans")
+    assert services.told_training("small", settings) == (False, "9 scans, starting from a (3 scans)")
     config.write_text("{")
     assert services.told_training("small", settings) is services.told_training("nowhere", settings) is None
 

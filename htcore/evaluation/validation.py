@@ -34,7 +34,7 @@ def are_simulated(table: pd.DataFrame) -> bool:
 
 
 def part_of(table: pd.DataFrame) -> str:
-    """What a bundle's stored patients did in its training: validation, calibration, out-of-fold or recalibrated."""
+    """The part that a bundle's stored patients had in its training: validation, calibration or out-of-fold."""
     return str(table["part"].iloc[0]) if "part" in table.columns and len(table) else "validation"
 
 

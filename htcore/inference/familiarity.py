@@ -18,6 +18,8 @@ _SAME = 0.1
 """So near to a scan it is that scan: the shipped model has one simulated again at 0.001, any other beyond 1.6."""
 _SHRINKAGE = 0.1  # of the covariance towards its diagonal: features are nearly as many as some hospitals' scans
 
+_FOLDS = 10
+
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -25,24 +27,33 @@ Mask = NDArray[np.bool_]
 class Reference:
     """The validation scans' place in the network's eyes.
 
-    Distances are Mahalanobis (Lee et al. 2018, for networks), with the covariance shrunk towards its diagonal.
+    Distances are Mahalanobis (Lee et al. 2018, for networks), with the covariance shrunk towards its diagonal. How far
+    a scan of the reference lies off its middle is measured on the other scans alone: among few scans in many features
+    each would lie too near a middle and a spread that it had part in, and every new scan would seem far.
+
+    Parameters
+    ----------
+    embedding : (scans, features)
+    patients : (scans,), whose scans are measured on those of the others; each scan its own by default.
     """
 
-    def __init__(self, embedding: NDArray[np.floating]) -> None:
-        values = np.asarray(embedding, dtype=np.float64)  # (scans, features)
-        self._middle: Array = values.mean(axis=0)
-        covariance = np.cov(values, rowvar=False)
-        spread = np.diag(covariance)
-        floor = 1e-6 * max(float(spread.max()), 1e-12)  # a feature that never varies
-        shrunk = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * np.diag(spread) + floor * np.eye(len(spread))
-        scale, axes = np.linalg.eigh(shrunk)
-        self._whiten: Array = axes / np.sqrt(np.maximum(scale, floor))  # (features, features)
+    def __init__(self, embedding: NDArray[np.floating], patients: NDArray[np.str_] | None = None) -> None:
+        values = np.asarray(embedding, dtype=np.float64)
+        self._middle, self._whiten = _middle_and_axes(values)
         self._places: Array = (values - self._middle) @ self._whiten
-        self._off: Array = np.linalg.norm(self._places, axis=1)
+        self._off: Array = np.empty(len(values))
+        whose = np.arange(len(values)) if patients is None else np.unique(patients, return_inverse=True)[1]
+        for fold in range(_FOLDS):
+            own = whose % _FOLDS == fold
+            if own.any():
+                middle, whiten = _middle_and_axes(values[~own])
+                self._off[own] = np.linalg.norm((values[own] - middle) @ whiten, axis=1)
 
     def farther_than(self, embedding: NDArray[np.floating], among: Mask | None = None) -> float:
         """Share of the reference, or of those of its rows, that lies closer to its middle."""
+        itself = self.same(embedding)
         distance = float(np.linalg.norm((embedding - self._middle) @ self._whiten))
+        distance = float(self._off[itself].max()) if itself.any() else distance
         off = self._off if among is None else self._off[among]
         return float(np.mean(off < distance))
 
@@ -60,6 +71,16 @@ class Reference:
     def _distances(self, embedding: NDArray[np.floating]) -> Array:
         place = (embedding - self._middle) @ self._whiten
         return np.asarray(np.linalg.norm(self._places - place, axis=1))
+
+
+def _middle_and_axes(values: Array) -> tuple[Array, Array]:
+    """The scans' middle, (features,), and what makes their spread the same all round, (features, features)."""
+    covariance = np.cov(values, rowvar=False)
+    spread = np.diag(covariance)
+    floor = 1e-6 * max(float(spread.max()), 1e-12)  # a feature that never varies
+    shrunk = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * np.diag(spread) + floor * np.eye(len(spread))
+    scale, axes = np.linalg.eigh(shrunk)
+    return values.mean(axis=0), axes / np.sqrt(np.maximum(scale, floor))
 
 
 def familiarity(bundle: Bundle, embedding: NDArray[np.float32]) -> Familiarity | None:
@@ -92,4 +113,5 @@ def _reference(bundle: Bundle) -> tuple[Reference, tuple[NearCase, ...], NDArray
         for scan, ht, probability in zip(table["scan_id"], table["ht"], table["probability"], strict=True)
     )
     patient = table["patient_id" if "patient_id" in table.columns else "scan_id"]
-    return Reference(embedding), cases, patient.to_numpy(dtype=str)
+    patients = patient.to_numpy(dtype=str)
+    return Reference(embedding, patients), cases, patients

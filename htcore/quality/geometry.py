@@ -63,6 +63,14 @@ def _spacing(volume: Volume) -> Iterator[Finding]:
         where = "1 place, the step there" if count == 1 else f"{count} places, the widest step"
         message = f"Slices are missing in {where} is {widest:.1f} mm: send them all."
         yield Finding("missing_slices", "warn", message)
+    sparse = (steps > at.SPARSE_FACTOR * covered) & ~gaps
+    if sparse.sum() > steps.size / 2:  # as of a study that every second slice is missing from
+        thick, apart = float(covered[sparse].max()), float(steps[sparse].max())
+        message = (
+            f"The slices are up to {thick:.1f} mm thick but lie up to {apart:.1f} mm apart: send those between, "
+            "or know that nobody has looked there."
+        )
+        yield Finding("missing_slices", "warn", message)
 
 
 def _usual_step(steps: NDArray[np.float64], k: int) -> float:

@@ -12,6 +12,8 @@ MIN_SLICES = 8
 MAX_THICKNESS_MM = 7.5
 # A gap counts where a step is more than 1.5 times the slab's usual step and more than the slice is thick.
 GAP_FACTOR = 1.5
+# So many thicknesses apart, every second slice is missing; older protocols left gaps of up to three quarters.
+SPARSE_FACTOR = 1.9
 # Steps that differ by more than this are different spacings, less is rounding of positions.
 SPACING_TOLERANCE_MM = 0.1
 # Two slices nearer than this show the same place: no scanner steps by less than half a millimetre in a head.

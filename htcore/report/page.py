@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 from htcore.errors import RefusedError
 from htcore.report.pictures import KeySlice, colour_bar, key_slices
+from htcore.training.card import history
 from htcore.types import EVIDENCE_TOP, Assessment, Evidence, Finding, ModelIdentity, RiskEstimate, as_shown
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
     LABEL_LETTERS,
-    NOT_AN_ESTIMATE,
     finding_sentence,
     interval_percent,
     is_familiar,
@@ -25,6 +25,7 @@ from htcore.ui.words import (
     region_name,
     risk_sentence,
     signed,
+    simulated_warning,
 )
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ def _head(pdf: FPDF, assessment: Assessment, model: ModelIdentity, made_on: date
     _say(pdf, f"{notice}. Not a medical device.", size=11, bold=True, colour=_RED)
     if assessment.receipt.simulated:
         _say(pdf, "Simulated study: no real patient.", bold=True, colour=_RED)
-    elif model.simulated:
-        _say(pdf, NOT_AN_ESTIMATE, bold=True, colour=_RED)
+    elif (warning := simulated_warning(model)) is not None:
+        _say(pdf, warning, bold=True, colour=_RED)
 
 
 def _pictures(pdf: FPDF, assessment: Assessment) -> None:
@@ -171,7 +172,7 @@ def _scale(pdf: FPDF, top: float) -> None:
 
 
 def _words(pdf: FPDF, assessment: Assessment, risk: RiskEstimate, evidence: Evidence) -> None:
-    simulated = assessment.model is not None and assessment.model.simulated
+    simulated = assessment.model is not None and assessment.model.score_simulated
     pdf.set_left_margin(_WORDS)
     pdf.set_xy(_WORDS, _TOP)
     _say(pdf, percent(risk.probability, risk.limits), size=34, bold=True)
@@ -243,19 +244,14 @@ def _findings(pdf: FPDF, assessment: Assessment, findings: Sequence[Finding], bo
         pdf.ln(0.8)
 
 
-def _in_short(training_data: str) -> str:
-    """The last training; the model's card tells those before it."""
-    last, _, before = training_data.partition(", starting from ")
-    return f"{last[:150]}, on top of earlier training (see the model's card)" if before else last[:150]
-
-
 def _foot(pdf: FPDF, assessment: Assessment, model: ModelIdentity, label: str) -> None:
+    told = history(model.training_data)
     pdf.set_xy(_MARGIN, _FOOT)
     pdf.set_draw_color(*_GREY)
     pdf.line(_MARGIN, _FOOT - 1, _PAGE_WIDTH - _MARGIN, _FOOT - 1)
     for text in (
         f"Model {model.id}, weights SHA-256 {model.weights_sha256}",
-        f"Trained on {_in_short(model.training_data)}",
+        f"{told[0].upper()}{told[1:200]}",
         f"Input SHA-256 {assessment.receipt.content_sha256}",
         f"Computed on {assessment.device}. "
         + (
@@ -265,5 +261,5 @@ def _foot(pdf: FPDF, assessment: Assessment, model: ModelIdentity, label: str) -
         ),
     ):
         _say(pdf, text, size=7, colour=_GREY)
-    notice = notice_for(simulated=model.simulated, training_data=_in_short(model.training_data)[:80])
-    _say(pdf, f"{notice}. Not for diagnosis or treatment.", size=8, bold=True, colour=_RED)
+    notice = notice_for(simulated=model.simulated, training_data=model.training_data)
+    _say(pdf, f"{notice[:140]}. Not for diagnosis or treatment.", size=8, bold=True, colour=_RED)

@@ -27,8 +27,6 @@ CAVEATS = {
     "out-of-fold": "Each patient was predicted by the one network that never saw them and calibrated on the other "
     "folds; the threshold was chosen on them. The model itself answers with the mean of its networks, which these "
     "figures do not measure.",
-    "recalibrated": "The weights are another model's. Each patient's risk was calibrated on the other folds; threshold "
-    "and the model's own calibration rest on all of them.",
     "validation": "These patients took no part in this model's training or calibration.",
 }
 """What bounds the figures, by the part that the measured patients had in the training."""
@@ -53,7 +51,9 @@ _LEARNING = (("data_efficiency", "data_efficiency.csv", "patients"), ("ablations
 _LEARNING_WORDS = (("What more patients bring", "patients learnt from"), ("What its parts are worth", "network"))
 _COMPARED = ("auc", "low", "high", "share_of_best", "difference", "p")
 
-# As `htcore.training.run` writes it: "DATA, starting from ID (the same of that model)".
+RECALIBRATED = "no new scans, only calibrated on "
+"""What the sentence of a model's training data begins with where its weights are another's."""
+# As `htcore.training.contents` writes it: "DATA, starting from ID (the same of that model)".
 _STARTED = re.compile(r"(?P<data>[^()]+), starting from (?P<id>[^\s()]+) \((?P<before>.+)\)")
 
 
@@ -78,6 +78,16 @@ def stages(name: str, training_data: str) -> tuple[Stage, ...]:
         found.append(Stage(name, told["data"]))
         name, training_data = told["id"], told["before"]
     return (Stage(name, training_data), *reversed(found))
+
+
+def history(training_data: str) -> str:
+    """In short how a model came by its weights and its calibration, as "trained on …" or "calibrated on …"."""
+    *earlier, last = stages("", training_data)
+    if not earlier:
+        return f"trained on {last.data}"
+    if last.data.startswith(RECALIBRATED):
+        return f"calibrated on {last.data.removeprefix(RECALIBRATED)}, with the weights of {earlier[-1].id}"
+    return f"trained on {last.data}, the last of {len(earlier) + 1} trainings"
 
 
 def left_out(refused: Sequence[RefusedScan]) -> list[dict[str, Any]]:
@@ -244,7 +254,11 @@ def render(card: dict[str, Any]) -> str:
 def _training_lines(card: dict[str, Any]) -> list[str]:
     training, calibration = card["training"], card["calibration"]
     loop, gone = training.get("loop", {}), training.get("left_out", [])
-    lines = [f"- Data: {card['training_data']}."]
+    *earlier, last = stages(card["id"], card["training_data"])
+    lines = [f"- Data: {last.data}."]
+    if earlier:
+        told = "; ".join(f"{stage.id}: {stage.data}" for stage in earlier)
+        lines.append(f"- Trainings before, each from the weights of the one before it: {told}.")
     if loop:
         lines.append(f"- At most {loop['epochs']} epochs, batches of {loop['batch_size']}, seed {loop['seed']}.")
         if loop.get("class_weights", "none") != "none":
@@ -256,10 +270,8 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
         name = f"Network {number}" if len(training["members"]) > 1 else "Network"
         lines.append(f"- {name}: {_member(member)}.")
     unknown = ""
-    if training.get("recalibrated"):
-        fitted = f"patients; for the figures by {training['folds']} folds"
-    else:
-        fitted = "patients, out of fold" if training.get("folds") else "other patients"
+    fitted = "patients, out of fold" if training.get("folds") else "other patients"
+    fitted = "patients" if training.get("recalibrated") else fitted
     if (start := training.get("started_from")) is not None:
         kept = 1.0 - training.get("blend", 1.0)
         mixed = f"; the weights are {kept:.0%} still those, {1 - kept:.0%} the newly learnt ones" if kept else ""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from htcore.errors import CohortError, UsageError
 from htcore.evaluation.validation import NUMBERS, SHARES, TEXTS
+from htcore.inference.clinical import RANGES
 from htcore.tables import check_shape
 
 REQUIRED = ("patient_id", "scan_id", "path", "ht")
@@ -192,8 +193,10 @@ def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     table.columns = [str(name).strip() for name in table.columns]
     missing = [column for column in required if column not in table.columns]
     if missing:
+        separated = len(table.columns) == 1 and any(mark in str(table.columns[0]) for mark in ";\t")
+        hint = " and separate them by commas" if separated else ""
         raise CohortError(
-            f"The table lacks the column(s) {', '.join(missing)}: the header must name {', '.join(required)}."
+            f"The table lacks the column(s) {', '.join(missing)}: the header must name {', '.join(required)}{hint}."
         )
     for column in table.columns:
         table[column] = table[column].str.strip()
@@ -218,6 +221,11 @@ def _check_numbers(table: pd.DataFrame, name: str) -> None:
         if column in SHARES:
             outside = (values < 0) | (values > 1)
             _raise_rows(f"{column} must lie between 0 and 1", list(np.flatnonzero(outside)), "correct it", name)
+        if column in RANGES:  # glucose in mg/dL would be learnt as if it were mmol/L
+            low, high = RANGES[column]
+            outside = (values < low) | (values > high)
+            problem = f"{column} must lie between {low:g} and {high:g}"
+            _raise_rows(problem, list(np.flatnonzero(outside)), "correct its value or unit, or leave it empty", name)
 
 
 def _raise_rows(problem: str, indices: list[int], remedy: str, table: str = "Cohort table") -> None:

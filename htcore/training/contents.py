@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from htcore.bundle import BundleContents
+from htcore.evaluation import are_simulated
 from htcore.inference.calibrate import fit_calibration
 from htcore.inference.clinical import fit_clinical
 from htcore.networks import LesionGatedResNet
@@ -94,6 +95,7 @@ def bundle_contents(
         embedding=None if set(kept["part"]) == {"out-of-fold"} else stored.embedding,  # several networks' views
         clinical=None if joined_model is None else joined_model.to_json(),
         thumbnails=stored.thumbnails if account.simulated else None,
+        calibrated_on_patients=not are_simulated(table),
     )
 
 

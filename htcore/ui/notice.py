@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from htcore import services
+from htcore.training.card import history
 from htcore.ui import session
 from htcore.ui.words import plain
 
@@ -22,7 +23,10 @@ def notice_for(*, simulated: bool, training_data: str) -> str:
     training_data
         The model's own description of its training data, shown where the scans were real.
     """
-    return RESEARCH_NOTICE if simulated else f"{RESEARCH_USE} · weights trained on {training_data}"
+    if simulated:
+        return RESEARCH_NOTICE
+    told = history(training_data)
+    return f"{RESEARCH_USE} · {'weights ' if told.startswith('trained') else ''}{told}"
 
 
 # In the navigation bar, wherever the page is scrolled to; badges wrap where they are too long.
@@ -39,7 +43,7 @@ _STYLE = """<style>
 def banner() -> None:
     """Draw the permanent notice, on the weights that the session uses; it stays in view."""
     told = services.told_training(session.current_model())
-    notice = RESEARCH_USE if told is None else notice_for(simulated=told[0], training_data=plain(told[1]))
+    notice = RESEARCH_USE if told is None else plain(notice_for(simulated=told[0], training_data=told[1]))
     st.html(_STYLE)
     with st.container(key="notice", width="content"):
         st.badge(notice, icon=":material/science:", color="orange")

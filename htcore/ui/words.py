@@ -15,6 +15,7 @@ from htcore.types import (
     Finding,
     LesionMeasure,
     Limits,
+    ModelIdentity,
     QualityReport,
     RegionContribution,
     RiskEstimate,
@@ -54,8 +55,12 @@ _REGIONS = {
 }
 """Regions whose letters of ASPECTS are no words; the others are called as they are."""
 
-NOT_AN_ESTIMATE = (
+_NOT_AN_ESTIMATE = (
     "This model knows simulated scans only: on a real scan its number is a demonstration, not an estimate."
+)
+_SCORE_ALONE = (
+    "This model's network knows simulated scans only; what its score means was fitted on scans of patients. The cohort "
+    "page says how far that carries."
 )
 
 STAGES = {
@@ -106,6 +111,13 @@ def _about(probability: float, limits: Limits = (1 - SURE, SURE)) -> str:
 def is_familiar(quality: QualityReport) -> bool:
     """Whether scans like this one were among those that the model was measured on, as far as anything says."""
     return all(finding.code != "unfamiliar" for finding in quality.findings)
+
+
+def simulated_warning(model: ModelIdentity) -> str | None:
+    """What to say of a real scan's risk by a model whose weights come from simulated scans; ``None`` by any other."""
+    if not model.simulated:
+        return None
+    return _NOT_AN_ESTIMATE if model.score_simulated else _SCORE_ALONE
 
 
 def risk_sentence(risk: RiskEstimate, *, simulated: bool, familiar: bool = True) -> str:
@@ -187,6 +199,20 @@ def _shown(interval: Interval) -> str:
     if not math.isfinite(interval.value):
         return "an unknown share"
     return f"{percent(interval.value)} ({percent(interval.low)} to {percent(interval.high)})"
+
+
+def volume_words(volume: Volume) -> str:
+    """How many slices of how many pixels, their sizes and tilt: "28 slices of 512 × 512 pixels, …"."""
+    slices, rows, columns = volume.shape
+    rows_mm, columns_mm = volume.pixel_spacing_mm
+    thin_mm, thick_mm = (
+        f"{round(float(value), 1):g}" for value in (volume.thickness_mm.min(), volume.thickness_mm.max())
+    )
+    thickness = thin_mm if thin_mm == thick_mm else f"{thin_mm} to {thick_mm}"
+    return (
+        f"{slices} slices of {columns} × {rows} pixels, {columns_mm:.2f} × {rows_mm:.2f} mm, {thickness} mm thick, "
+        f"tilt {volume.tilt_deg:.1f}°"
+    )
 
 
 def finding_sentence(finding: Finding, volume: Volume) -> str:

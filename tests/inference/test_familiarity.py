@@ -30,6 +30,18 @@ def test_members_of_the_cloud_spread_evenly_over_its_shares() -> None:
     assert np.mean(shares >= 0.99) == pytest.approx(0.01, abs=0.015)
 
 
+def test_few_scans_in_many_features_do_not_make_every_new_one_seem_far() -> None:
+    rng = np.random.default_rng(5)
+    mixing = rng.normal(0, 1, (40, 40))
+    reference = Reference(rng.normal(0, 1, (80, 40)) @ mixing)
+    shares = np.array([reference.farther_than(row) for row in rng.normal(0, 1, (400, 40)) @ mixing])
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(shares >= 0.99) < 0.05
+    # A scan of the reference is measured as a new one is.
+    scans = rng.normal(0, 1, (80, 40)) @ mixing
+    assert np.mean([Reference(scans).farther_than(row) for row in scans]) == pytest.approx(0.5, abs=0.02)
+
+
 @pytest.mark.parametrize("away", [(3.0, -3.0, 5.0, 3.0), (0.0, 0.0, 7.0, 3.0), (0.0, 0.0, 5.0, 4.0)])
 def test_what_breaks_the_pattern_is_far_though_each_number_alone_may_occur(away: tuple[float, ...]) -> None:
     assert Reference(cloud(1)).farther_than(np.array(away)) == 1.0

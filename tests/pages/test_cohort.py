@@ -311,12 +311,6 @@ def test_out_of_fold_patients_are_named_as_such(monkeypatch: pytest.MonkeyPatch)
     assert "split by patient: out-of-fold patients" in source(page)
 
 
-def test_patients_that_calibrated_another_models_weights_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = page_with(monkeypatch, frame(seed=1).assign(part="recalibrated"))
-    assert "60 simulated patients, each calibrated on others of them, the model ranks" in texts(page)
-    assert "never trained it" not in texts(page) and "split by patient: recalibrated patients" in source(page)
-
-
 def test_mixed_tables_are_measured_on_validation_patients(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = frame(seed=2).assign(part="calibration")
     page = page_with(monkeypatch, pd.concat([frame(), fitted.assign(patient_id="C" + fitted["patient_id"])]))

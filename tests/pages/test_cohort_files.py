@@ -56,7 +56,6 @@ def test_every_table_says_of_which_scans_and_model_it_is() -> None:
         ("validation", True, 60, "say nothing about how well the model does on real patients"),
         ("calibration", True, 60, "fitted on these same patients, so the figures flatter the model"),
         ("out-of-fold", True, 60, CAVEATS["out-of-fold"]),
-        ("recalibrated", True, 60, CAVEATS["recalibrated"]),
         (None, False, 60, "Fair only if none of these patients trained or calibrated the model"),
         ("validation", True, 12, "the intervals are unsteady"),
     ],

@@ -80,7 +80,7 @@ def test_the_shipped_models_checks_are_answers_and_no_dump(monkeypatch: pytest.M
     assert not {"share_of_best", "sides_asked", "auc"} & headings
 
 
-@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "recalibrated", "validation"])
+@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "validation"])
 def test_the_figures_say_which_part_their_patients_had(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str
 ) -> None:

@@ -77,6 +77,15 @@ def test_a_missing_slice_is_a_gap() -> None:
     assert found is not None and "missing in 2 places, the widest step is 12.0 mm" in found.message
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_every_second_slice_missing_is_a_gap_though_all_steps_are_alike(every: int) -> None:
+    volume = _volume()
+    sparse = Volume(volume.hu[::every], volume.affines[::every], volume.thickness_mm[::every])
+    found = _finding(quality.check(sparse, PLAIN), "missing_slices")
+    assert (found is None) == (every == 1)
+    assert found is None or "up to 6.0 mm thick but lie up to 12.0 mm apart" in found.message
+
+
 @pytest.mark.parametrize(("thickness", "severity"), [(7.0, None), (8.0, "warn")])
 def test_thick_slices(thickness: float, severity: str | None) -> None:
     found = _finding(quality.check(_volume(other(HEAD, thickness_mm=thickness)), PLAIN), "thick_slices")

@@ -57,7 +57,7 @@ def test_the_card_tells_who_trained_from_who_was_measured() -> None:
     assert "simulated" not in told[False, False] and provenance(False, False) is None
 
 
-@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "recalibrated", "validation"])
+@pytest.mark.parametrize("part", ["calibration", "out-of-fold", "validation"])
 def test_a_model_that_started_from_another_says_whom_it_may_know(part: str) -> None:
     table = pd.DataFrame({"patient_id": list("abcd"), "scan_id": list("1234"), "ht": [1, 1, 0, 0], "part": part})
     table["probability"] = [0.9, 0.4, 0.2, 0.6]

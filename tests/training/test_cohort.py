@@ -85,6 +85,15 @@ def test_truth_that_is_no_number_is_told_too(tmp_path: Path) -> None:
         read_cohort(path)
 
 
+def test_clinical_data_in_another_unit_and_another_separator_are_told(tmp_path: Path) -> None:
+    path = table(tmp_path, "a,1,s1,0,7.2", "b,2,s2,1,130", header=HEADER + ",glucose_mmol_l")
+    with pytest.raises(CohortError, match="row 3: glucose_mmol_l must lie between 1 and 60; correct its value or unit"):
+        read_cohort(path)
+    path.write_text(path.read_text().replace(",", ";"))
+    with pytest.raises(CohortError, match="and separate them by commas"):
+        read_cohort(path)
+
+
 def test_words_stay_words_where_they_look_like_numbers(tmp_path: Path) -> None:
     path = table(tmp_path, "a,1,s1,0,1", "b,2,s2,1,f", header=HEADER + ",sex")
     assert [scan.values["sex"] for scan in read_cohort(path).scans] == ["1", "f"]

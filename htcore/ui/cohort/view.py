@@ -45,8 +45,6 @@ def draw_head(cohort: Cohort, measured: Measured, filters: tuple[str, ...]) -> N
         if cohort.part == "out-of-fold":
             whose += ", each predicted by the one network that never saw them"
             whose += " in its last training" if earlier else ""
-        elif cohort.part == "recalibrated":
-            whose += ", each calibrated on others of them"
         else:
             whose += " that took no part in its last training" if earlier else " that never trained it"
     st.markdown(

@@ -52,7 +52,6 @@ _BOUNDS = {
     "calibration": "Calibration and threshold were fitted on these same patients, so the figures flatter the model. "
     "Train with a separate validation cohort for a fair measure.",
     "out-of-fold": CAVEATS["out-of-fold"],
-    "recalibrated": CAVEATS["recalibrated"],
 }
 """What patients that helped to make the model bring with them, by their part in it."""
 

@@ -17,7 +17,7 @@ from htcore.bundle import Bundle
 from htcore.errors import HtcoreError
 from htcore.plots import FlowRow, flow
 from htcore.plots.learning_curve import loss_curve
-from htcore.training.card import CAVEATS, STARTED, Stage, provenance, stages
+from htcore.training.card import CAVEATS, STARTED, Stage, history, provenance, stages
 from htcore.ui.charts import draw_chart, sideways
 from htcore.ui.figures import NONE, TOLD_APART, difference, draw_table, p_words, with_interval
 from htcore.ui.model.learning import draw_ablations, draw_efficiency
@@ -30,13 +30,11 @@ from htcore.ui.words import caveats, plain
 def draw_identity(bundle: Bundle, card: dict[str, Any]) -> None:
     """What it does, in whose hands it must not be, and which weights these are."""
     identity = bundle.identity
-    trained = stages(identity.id, identity.training_data)
-    data = plain(trained[-1].data)
-    if len(trained) > 1:
-        data = f"{data}, the last of {len(trained)} trainings (below)"
+    below = " (below)" if len(stages(identity.id, identity.training_data)) > 1 else ""
     st.markdown(f"##### {plain(str(card['purpose']))}")
     st.caption(
-        f"Model {plain(identity.id)} · weights {identity.weights_sha256} · trained on {data} · "
+        f"Model {plain(identity.id)} · weights {identity.weights_sha256} · "
+        f"{plain(history(identity.training_data))}{below} · "
         + plain(notice_for(simulated=identity.simulated, training_data=identity.training_data))
     )
     warning = provenance(identity.simulated, card["measured"].get("simulated", card["simulated"]))
@@ -82,8 +80,12 @@ def stages_words(card: dict[str, Any]) -> str:
             "the last alone."
         )
     lines = [f"{number}. {plain(stage.id)}: {plain(stage.data)}" for number, stage in enumerate(trained, start=1)]
+    title = f"{len(trained)} trainings, each from the weights of the one before"
+    if card["training"].get("recalibrated"):
+        title = "1 training" if len(trained) == 2 else title.replace(str(len(trained)), str(len(trained) - 1))
+        title += ", then calibrated anew"
     return (
-        f"**{len(trained)} trainings, each from the weights of the one before:**\n\n"
+        f"**{title}:**\n\n"
         + "\n".join(lines)
         + f"\n\nThe flow is of the last alone ({plain(trained[-1].id)}). Whether the trainings share patients the card "
         "does not say."
@@ -118,6 +120,7 @@ def flow_rows(card: dict[str, Any]) -> list[FlowRow] | None:
             if first[f"{key}_scans"]
         )
     separate = measured["part"] == "validation"
+    others = " and validation" if separate else ""
     if separate:
         split += (
             f"<b>Validation</b><br>{measured['scans']} scans, {measured['scans_with_ht']} with HT<br>"
@@ -131,8 +134,10 @@ def flow_rows(card: dict[str, Any]) -> list[FlowRow] | None:
         reasons = "".join(f"<br>{entry['scans']} × {str(entry['code']).replace('_', ' ')}" for entry in gone)
         excluded = f"<b>Left out: {lost} scans</b>{reasons}"
     return [
-        FlowRow((f"<b>{total + lost} scans</b><br>given to training and validation",), excluded),
-        FlowRow((f"<b>{total} scans</b><br>prepared and divided by patient",)),
+        FlowRow(
+            (f"<b>{total + lost} scans</b><br>given to {'training' if members else 'calibration'}{others}",), excluded
+        ),
+        FlowRow((f"<b>{total} scans</b><br>prepared{' and divided by patient' if len(split) > 1 else ''}",)),
         FlowRow(split),
     ]
 

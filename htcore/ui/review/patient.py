@@ -82,7 +82,7 @@ def draw_clinical(opened: Assessment, bundle: Bundle) -> None:
         shown = at_chosen_prevalence(joined(opened))
         if shown.clinical is None or shown.risk is None:
             return
-        st.write(joint_sentence(shown.clinical, shown.risk, simulated=bundle.identity.simulated))
+        st.write(joint_sentence(shown.clinical, shown.risk, simulated=bundle.identity.score_simulated))
         _draw_parts(shown.clinical)
 
 

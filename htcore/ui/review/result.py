@@ -13,7 +13,7 @@ from htcore.ui.review.progress import draw_progress
 from htcore.ui.review.reasons import draw_reasons
 from htcore.ui.review.risk import at_chosen_prevalence, bundle_of, draw_dial, draw_peers, draw_prevalence, draw_source
 from htcore.ui.viewer import draw_viewer
-from htcore.ui.words import finding_sentence, plain
+from htcore.ui.words import finding_sentence, plain, volume_words
 
 # One below the other on a tablet that is held upright, the risk first; Streamlit itself does so on a phone only.
 _STYLE = """<style>
@@ -106,15 +106,9 @@ def _draw_receipt(opened: Assessment) -> None:
         st.markdown(f"{_ICONS[finding.severity]} {plain(finding_sentence(finding, volume))}")
     if not opened.quality.findings:
         st.write("Quality: nothing to remark.")
-    slices, rows, columns = volume.shape
-    rows_mm, columns_mm = volume.pixel_spacing_mm
-    thin, thick = float(volume.thickness_mm.min()), float(volume.thickness_mm.max())
-    thin_mm, thick_mm = f"{round(thin, 1):g}", f"{round(thick, 1):g}"
-    thickness = thin_mm if thin_mm == thick_mm else f"{thin_mm} to {thick_mm}"
     st.write(
         f"{receipt.n_files} {'file' if receipt.n_files == 1 else 'files'} given, read as "
-        f"{receipt.source_kind.upper()}; {slices} slices of {columns} × {rows} pixels, "
-        f"{columns_mm:.2f} × {rows_mm:.2f} mm, {thickness} mm thick, tilt {volume.tilt_deg:.1f}°."
+        f"{receipt.source_kind.upper()}; {volume_words(volume)}."
     )
     _draw_series(receipt)
     for left_out in receipt.left_out:

@@ -17,11 +17,11 @@ from htcore.ui import session
 from htcore.ui.charts import draw_chart
 from htcore.ui.notice import notice_for
 from htcore.ui.words import (
-    NOT_AN_ESTIMATE,
     is_familiar,
     peers_sentence,
     plain,
     risk_sentence,
+    simulated_warning,
     timing_sentence,
     values_sentence,
 )
@@ -40,7 +40,6 @@ _OWN = "my own"
 BOUNDS = {
     "calibration": "The model was calibrated on these same scans: both sentences flatter it.",
     "out-of-fold": "Each of these scans was predicted by the one network that never saw its patient.",
-    "recalibrated": "The weights are another model's; each of these scans was calibrated on those of other patients.",
 }
 """What bounds both sentences, by the part that the stored patients had in the training."""
 
@@ -94,11 +93,12 @@ def bundle_of(opened: Assessment) -> Bundle | None:
 def draw_dial(opened: Assessment, risk: RiskEstimate, model: ModelIdentity) -> None:
     """Draw what must be seen at first: the warning, the dial, the sentence."""
     st.subheader("Risk of hemorrhagic transformation")
-    if model.simulated and not opened.receipt.simulated:
-        st.warning(NOT_AN_ESTIMATE, icon=":material/warning:")
+    warning = simulated_warning(model)
+    if warning is not None and not opened.receipt.simulated:
+        st.warning(warning, icon=":material/warning:")
     draw_chart(gauge(risk, risk.prevalence), "gauge")
-    st.write(risk_sentence(risk, simulated=model.simulated, familiar=is_familiar(opened.quality)))
-    notice = notice_for(simulated=model.simulated, training_data=plain(model.training_data))
+    st.write(risk_sentence(risk, simulated=model.score_simulated, familiar=is_familiar(opened.quality)))
+    notice = plain(notice_for(simulated=model.simulated, training_data=model.training_data))
     st.badge(notice, icon=":material/science:", color="orange")
 
 

@@ -60,7 +60,7 @@ export function scaleTitle(kind) {
   return kind === "evidence" ? ["evidence,", "log-odds", "per mL"] : ["infarct", "probability"];
 }
 
-export const STRIP_CAPTION = "Bars: evidence for HT in log-odds, orange for, blue against (+0.7 doubles the odds); "
+export const STRIP_CAPTION = "Bars: evidence for HT in log-odds, orange for, blue against; "
   + "▲ most telling.";
 
 // What can be done, and how: [act, mouse and keys, fingers].
