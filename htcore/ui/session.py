@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -35,6 +35,9 @@ _CLINICAL = "htcore.clinical"
 _USED = "htcore.used"
 _OFFERED = "htcore.offered"
 _ORIGIN = "htcore.origin"
+_BEFORE = "htcore.before"
+_OF_A_STUDY = (_ASSESSMENT, _CLINICAL, _ORIGIN)
+"""What is kept of a study while another input is tried."""
 
 
 def current_model() -> str:
@@ -90,6 +93,7 @@ def refresh() -> None:
         return
     if done:
         del st.session_state[_JOB]
+        st.session_state.pop(_BEFORE, None)
     if known is not None:
         st.session_state[_ASSESSMENT] = known
 
@@ -202,12 +206,16 @@ def offer(shown: Assessment) -> Callable[[], Assessment]:
 
 
 def take(source: Source, origin: str | None = None) -> None:
-    """Begin to score ``source``, alone: what was open, under way or wrong before is forgotten.
+    """Begin to score ``source``, alone: what was under way or wrong before is forgotten, what was open is out of sight.
 
-    The uploaders start anew, so that the next input never joins this one's files. ``origin`` says in Markdown which
-    case of the cohort page it is.
+    That is forgotten too once ``source`` is scored; where nothing comes of it, `go_back` leads there. The uploaders
+    start anew, so that the next input never joins this one's files. ``origin`` says in Markdown which case of the
+    cohort page it is.
     """
+    before = _before()
     clear()
+    if before:
+        st.session_state[_BEFORE] = before
     if origin is not None:
         st.session_state[_ORIGIN] = origin
     st.session_state[_JOB] = Job(source, current_model())
@@ -220,8 +228,30 @@ def origin() -> str | None:
 
 def cancel() -> None:
     """Stop the study under way, and remember that it was the user who did."""
+    before = _before()
     clear()
+    if before:
+        st.session_state[_BEFORE] = before
     st.session_state[_CANCELLED] = True
+
+
+def can_go_back() -> bool:
+    """Whether a study was open before the last input, of which nothing came."""
+    return bool(st.session_state.get(_BEFORE)) and assessment() is None and job() is None
+
+
+def go_back() -> None:
+    """Open again the study that was open before an input of which nothing came, with what was entered of it."""
+    before = st.session_state.get(_BEFORE, {})
+    clear()
+    st.session_state.update(before)
+
+
+def _before() -> dict[str, Any]:
+    """The study that is open and finished, else the one that was before what is under way or failed."""
+    if assessment() is None or job() is not None:
+        return dict(st.session_state.get(_BEFORE, {}))
+    return {key: st.session_state[key] for key in _OF_A_STUDY if key in st.session_state}
 
 
 def was_cancelled() -> bool:
@@ -241,6 +271,7 @@ def view() -> int:
 def clear() -> None:
     """Forget the open study, its token, the study under way, the uploaded bytes and the last error."""
     _forget()
+    st.session_state.pop(_BEFORE, None)
     st.session_state[_UPLOADS] = upload_generation() + 1
 
 

@@ -473,7 +473,7 @@ def test_clinical_data_join_the_image(page: AppTest, monkeypatch: pytest.MonkeyP
     # At another prevalence it moves as the risk does: odds of 7.39 times 0.385, beyond what 20 patients support.
     page.get("button_group")[0].set_value("unselected").run()
     assert "over 70%" in texts(page) and "An average patient with an average scan has 28%" in texts(page)
-    # It goes with the study.
+    # It is forgotten with the study.
     page.file_uploader[0].set_value([UPLOAD])
     finished(page.run())
     assert "htcore.clinical" not in page.session_state and "Nothing is entered" in texts(page)

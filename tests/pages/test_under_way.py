@@ -87,6 +87,43 @@ def test_a_drop_meanwhile_replaces_what_is_under_way(page: AppTest, held: Held) 
     assert all(not uploader.value for uploader in page.file_uploader)
 
 
+def test_where_nothing_comes_of_an_input_there_is_a_way_back(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    page.session_state["htcore.clinical"] = {"nihss": 2.0}
+    assessing(monkeypatch, fail_with(ReadError("No image was found: export the series again.")))
+    upload(page)
+    upload(page)  # a second failure loses it neither
+    assert "htcore.assessment" not in page.session_state and "62" not in texts(page)
+    press(page, "Back to the study that was open")
+    page.run()
+    assert not page.error and "about 62" in texts(page)
+    assert page.session_state["htcore.clinical"] == {"nihss": 2.0}
+    # Once another one is scored, nothing of it is kept.
+    assessing(monkeypatch, scored)
+    upload(page)
+    assert "htcore.before" not in page.session_state and "htcore.clinical" not in page.session_state
+
+
+def test_without_a_study_before_there_is_no_way_back(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, fail_with(ReadError("No image was found: export the series again.")))
+    upload(page)
+    assert page.error and all(button.key != "back" for button in page.button)
+
+
+def test_a_cancelled_input_leads_back_to_the_study_before(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessing(monkeypatch, scored)
+    upload(page)
+    held = Held(monkeypatch)
+    held.open(page)
+    press(page, "Cancel")
+    page.run()
+    press(page, "Back to the study that was open")
+    page.run()
+    assert "about 62" in texts(page) and not page.info
+    held.go.set()
+
+
 def test_an_upload_that_a_late_message_repeats_is_taken_once(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     state: dict[str, Any] = {"files-0": [SimpleNamespace(name="scan.dcm")], "htcore.uploads": 1}
     monkeypatch.setattr(intake.st, "session_state", state)

@@ -100,8 +100,9 @@ def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> fl
         )
     if (used_at := session.prevalence()) is not None:
         st.caption(
-            f"By cost: a risk of {cost_threshold(costs):.1%} where {used_at:.1%} have HT is one of "
-            f"{_by_cost(costs, own_prevalence):.1%} among these scans."
+            f"By cost: the threshold is {cost_threshold(costs):.1%} where {used_at:.1%} have HT. Of these scans "
+            f"{own_prevalence:.1%} have HT, so the same findings weigh more or less: there it is "
+            f"{_by_cost(costs, own_prevalence):.1%}."
         )
     return float(st.session_state[exact])
 

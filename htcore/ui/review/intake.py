@@ -43,6 +43,8 @@ def draw_problem() -> None:
             st.error(problem, icon=":material/error:")
         else:
             st.info("Cancelled. Nothing of that scan was kept.", icon=":material/close:")
+    if session.can_go_back():
+        st.button("Back to the study that was open", icon=":material/undo:", key="back", on_click=session.go_back)
 
 
 def _draw_uploaders() -> None:

@@ -66,13 +66,16 @@ def draw_clinical(opened: Assessment, bundle: Bundle) -> None:
     if bundle.clinical is None or opened.risk is None:
         return
     age = opened.receipt.age_years
-    with st.expander("Join it with clinical data", icon=":material/clinical_notes:"):
+    # Open where something is entered: coming from another page, nobody overlooks that there is a joint risk.
+    with st.expander("Join it with clinical data", bool(session.clinical()), icon=":material/clinical_notes:"):
         for name in bundle.clinical["names"]:
             _draw_field(name)
         known = session.clinical()
         if not known:
             aged = "" if age is None else f" The files give the age as {age:.0f}: enter it if it is right."
-            st.caption(f"Nothing is entered: what is left empty counts as average.{aged} It goes with the study.")
+            st.caption(
+                f"Nothing is entered: what is left empty counts as average.{aged} It is forgotten with the study."
+            )
             return
         try:
             services.with_clinical(opened, bundle, known)
