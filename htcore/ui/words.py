@@ -130,9 +130,10 @@ def risk_sentence(risk: RiskEstimate, *, simulated: bool, familiar: bool = True)
     side = "above" if risk.probability >= risk.threshold else "below"
     among = "simulated scans" if simulated else "scans"
     like = "like this one" if familiar else "with this score"
+    bound = "" if familiar else ", for scans like those it was measured on"
     return (
         f"The model's estimate: of 100 {among} {like}, {_about(risk.probability, risk.limits)} go on to bleed "
-        f"(interval {interval}). That is {side} its threshold of {percent(risk.threshold)}. "
+        f"(interval {interval}{bound}). That is {side} its threshold of {percent(risk.threshold)}. "
         f"It holds where {round(100 * risk.prevalence)} of 100 bleed in all."
     )
 
