@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,7 @@ def card_of(bundle: Bundle) -> dict[str, Any]:
         bundle.training,
         bundle.calibration,
         bundle.validation,
+        bundle.clinical,
     )
     return {**values, "learning": {key: _rows(bundle, name, first) for key, name, first in _LEARNING}}
 
@@ -160,6 +161,7 @@ def card_values(
     training: dict[str, Any],
     calibration: Calibration,
     table: pd.DataFrame,
+    clinical: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the model is, what it was trained on, how well it did on whom, and what it is not for; plain values.
 
@@ -167,6 +169,7 @@ def card_values(
     ----------
     training : the bundle's record of its training
     table : the bundle's stored predictions
+    clinical : the regression that joins the score with covariates, as the bundle has it
     """
     try:
         measured: dict[str, Any] | None = to_json(evaluate(ValidationSet.from_frame(table), calibration.threshold))
@@ -185,6 +188,12 @@ def card_values(
             "scans": calibration.n_scans,
             "share_with_ht": calibration.prevalence,
             "threshold": calibration.threshold,
+        },
+        "clinical": clinical
+        and {
+            "covariates": list(clinical["names"]),
+            "patients": clinical["n_patients"],
+            "patients_with_ht": clinical["n_events"],
         },
         "measured": {
             "part": str(table["part"].iloc[0]) if "part" in table.columns else "validation",
@@ -283,6 +292,15 @@ def _training_lines(card: dict[str, Any]) -> list[str]:
         f"{fitted}{unknown}.",
         f"- Prevalence of HT among the calibration scans: {calibration['share_with_ht']:.3f}.",
     ]
+    if (joint := card["clinical"]) is not None:
+        names = ", ".join(name.replace("_", " ") for name in joint["covariates"])
+        whose = f"{joint['patients']} calibration patients, {joint['patients_with_ht']} of them with HT"
+        lines.append(f"- Clinical data: the score is joined with {names}; fitted on {whose}.")
+    else:
+        lines.append(
+            "- Clinical data: none joined. It takes ten calibration patients of the rarer outcome for each covariate "
+            "that most have, and ten for the score."
+        )
     if "left_out" in training:
         reasons = ", ".join(f"{entry['scans']} × {entry['code']}" for entry in gone)
         lines.append(f"- Left out: {sum(entry['scans'] for entry in gone)} scans{f' ({reasons})' if gone else ''}.")

@@ -81,7 +81,8 @@ def bundle_contents(
         kept["probability_clinical"] = joined_model.probabilities(kept)
     if not account.simulated or stored.thumbnails is None:  # some scan is a patient's
         kept = without_identifiers(kept)
-    card = card_values(account.id, account.training_data, account.simulated, account.record, curve, kept)
+    clinical = None if joined_model is None else joined_model.to_json()
+    card = card_values(account.id, account.training_data, account.simulated, account.record, curve, kept, clinical)
     return BundleContents(
         tuple(networks),
         curve,
@@ -93,7 +94,7 @@ def bundle_contents(
         account.record,
         card_values=card,
         embedding=None if set(kept["part"]) == {"out-of-fold"} else stored.embedding,  # several networks' views
-        clinical=None if joined_model is None else joined_model.to_json(),
+        clinical=clinical,
         thumbnails=stored.thumbnails if account.simulated else None,
         calibrated_on_patients=not are_simulated(table),
     )

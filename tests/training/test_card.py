@@ -6,8 +6,18 @@ import pandas as pd
 import pytest
 
 from htcore.bundle import Calibration, add_measurement, load_bundle
-from htcore.training.card import CAVEATS, Stage, card_of, card_values, keep_learning, provenance, render, stages
-from tests.small_bundle import write_small_bundle
+from htcore.training.card import (
+    CAVEATS,
+    Stage,
+    card_of,
+    card_values,
+    history,
+    keep_learning,
+    provenance,
+    render,
+    stages,
+)
+from tests.small_bundle import small_contents, write_small_bundle
 
 CALIBRATION = Calibration(1.0, 0.0, ((1.0, 0.0),), 0.5, 0.5, 4, 4)
 
@@ -19,6 +29,13 @@ def test_trainings_are_told_apart_from_the_first_to_the_last() -> None:
         Stage("b", "5 scans of 5 patients"),
         Stage("c", "9 scans of 8 patients"),
     )
+
+
+def test_a_models_history_in_short_is_its_last_training_or_calibration() -> None:
+    assert history("9 scans") == "trained on 9 scans"
+    assert history("9 scans, starting from b (5 scans)") == "trained on 9 scans, the last of 2 trainings"
+    recalibrated = "no new scans, only calibrated on 4 scans, starting from c (9 scans, starting from b (5 scans))"
+    assert history(recalibrated) == "calibrated on 4 scans, with the weights of c"
 
 
 def test_a_sentence_of_another_form_stays_whole() -> None:
@@ -55,6 +72,15 @@ def test_the_card_tells_who_trained_from_who_was_measured() -> None:
     assert "Trained on simulated scans, measured on scans of patients" in told[True, False]
     assert "**Measured on simulated scans" in told[False, True]
     assert "simulated" not in told[False, False] and provenance(False, False) is None
+
+
+def test_the_card_says_whether_clinical_data_are_joined_and_on_whom() -> None:
+    joined, alone = (
+        card_values("m", "4 scans", True, {}, CALIBRATION, small_contents().validation, clinical)
+        for clinical in ({"names": ["age", "onset_to_ct_h"], "n_patients": 90, "n_events": 41}, None)
+    )
+    assert "joined with age, onset to ct h; fitted on 90 calibration patients, 41 of them with HT." in render(joined)
+    assert alone["clinical"] is None and "Clinical data: none joined. It takes ten" in render(alone)
 
 
 @pytest.mark.parametrize("part", ["calibration", "out-of-fold", "validation"])
