@@ -126,7 +126,9 @@ def test_presets_set_the_threshold_exactly(monkeypatch: pytest.MonkeyPatch) -> N
     validation = ValidationSet.from_frame(table)
     bootstrap, curve = Bootstrap(validation), measure(table).curve
     page = page_with(monkeypatch, table)
+    assert "on these very scans" not in texts(page)
     page.button(key="preset-youden").click().run()
+    assert "This threshold was chosen on these very scans" in texts(page)
     best = youden_threshold(curve)
     assert slider(page).value == pytest.approx(100 * best, abs=0.051)
     assert figures(page)["Specificity"] == shown("specificity", operating_point(bootstrap, best).figures["specificity"])

@@ -66,6 +66,7 @@ def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> fl
         args=(exact, slider),
     )
     choose = partial(_choose, exact, slider)
+    youden, sensitive = youden_threshold(curve), sensitivity_threshold(curve, _SENSITIVITY)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         own = "Model's own" if cohort.model is not None else "50%"
         st.button(own, key="preset-own", on_click=choose, args=(cohort.threshold,), help="Where the page starts.")
@@ -73,14 +74,14 @@ def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> fl
             "Youden",
             key="preset-youden",
             on_click=choose,
-            args=(youden_threshold(curve),),
+            args=(youden,),
             help="Largest sensitivity + specificity on these very scans: it flatters them.",
         )
         st.button(
             f"Sensitivity ≥ {_SENSITIVITY:.0%}",
             key="preset-sensitivity",
             on_click=choose,
-            args=(sensitivity_threshold(curve, _SENSITIVITY),),
+            args=(sensitive,),
             help="The highest threshold that reaches it on these very scans.",
         )
         recall(_COSTS, _START_COSTS)
@@ -98,6 +99,8 @@ def draw_threshold(cohort: Cohort, curve: RocCurve, own_prevalence: float) -> fl
             help="A risk of 1 / (1 + ratio) where the model is used: moved from the share with HT that is set there to "
             "that among these scans. Right where the risks are calibrated.",
         )
+    if st.session_state[exact] in (youden, sensitive):
+        st.caption("This threshold was chosen on these very scans: what rests on it flatters the model.")
     if (used_at := session.prevalence()) is not None:
         st.caption(
             f"By cost: the threshold is {cost_threshold(costs):.1%} where {used_at:.1%} have HT. Of these scans "
