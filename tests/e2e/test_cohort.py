@@ -210,7 +210,7 @@ def test_what_was_set_stays_over_a_filter_that_leaves_too_little_and_over_pages(
         page.get_by_role("spinbutton", name=label).fill(value)
         page.keyboard.press("Enter")
     # Of both: 1 in 8 is the risk from which a scan is called where a missed one costs 7 false alarms.
-    told = page.get_by_text("a risk of 12.5% where 15.0% have HT")
+    told = page.get_by_text("the threshold is 12.5% where 15.0% have HT")
     told.wait_for()
     filtering = page.get_by_role("button", name="Filter the scans")
     youngest = page.get_by_role("slider", name=re.compile("Age, years — start"))

@@ -43,6 +43,7 @@ def started(page: Page, address: str, study_files: list[Path]) -> Page:
 def new_uploader(page: Page) -> Page:
     """The page, once the uploader that the study came through has given way to the next."""
     page.get_by_test_id("stFileChip").first.wait_for(state="detached")
+    page.wait_for_timeout(500)  # no person gives a file in the moment in which one uploader gives way to the next
     return page
 
 
