@@ -59,7 +59,9 @@ def prediction_json(assessment: Assessment) -> dict[str, Any]:
         },
         "evidence": None if assessment.evidence is None else evidence_json(assessment.evidence),
         "model": None if model is None else asdict(model),
-        "clinical": None if assessment.clinical is None else asdict(assessment.clinical),
+        "clinical": None
+        if assessment.clinical is None or risk is None
+        else {**asdict(assessment.clinical), "interval": list(assessment.clinical.interval(risk))},
         "familiarity": None if assessment.familiarity is None else asdict(assessment.familiarity),
         "device": assessment.device,
         "timing_ms": {key: round(value, 1) for key, value in assessment.timing_ms.items()},

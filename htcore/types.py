@@ -405,6 +405,15 @@ class ClinicalRisk:
     base: float
     parts: tuple[CovariateContribution, ...]
 
+    def interval(self, risk: RiskEstimate) -> tuple[float, float]:
+        """That of the scan's own ``risk`` at the same prevalence, moved along with it in log-odds.
+
+        That the weights of the clinical data are estimates too is not in it.
+        """
+        odds = self.probability / (1 - self.probability) * (1 - risk.probability) / risk.probability
+        low, high = (bound * odds / (1 - bound + bound * odds) for bound in risk.interval)
+        return low, high
+
 
 @dataclass(frozen=True)
 class ModelIdentity:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
+from scipy.special import logit
 
-from htcore.serialise import evidence_json, json_safe, quality_json
+from htcore.serialise import evidence_json, json_safe, prediction_json, quality_json
 from htcore.types import (
     CanonicalGrid,
+    ClinicalRisk,
+    CovariateContribution,
     Evidence,
     Finding,
     LesionMeasure,
@@ -14,6 +18,8 @@ from htcore.types import (
     RegionContribution,
     SliceContribution,
 )
+from htcore.ui.words import joint_sentence
+from tests.ui.opened import scored
 
 
 def test_a_findings_place_stands_beside_the_keys_of_the_contract() -> None:
@@ -52,3 +58,17 @@ def test_the_evidences_regions_and_sides_stand_beside_the_keys_of_the_contract()
         "bias": -0.125,
         "sides_disagree": True,
     }
+
+
+def test_the_joint_risk_has_the_interval_that_page_and_report_tell() -> None:
+    joint = ClinicalRisk(0.75, 0.4, (CovariateContribution("image", 0.5, 0.5),))
+    opened = replace(scored(), clinical=joint)
+    risk = opened.risk
+    assert risk is not None
+    found = prediction_json(opened)["clinical"]
+    # All three move by as much in log-odds.
+    moves = [logit(after) - logit(before) for before, after in zip(risk.interval, found["interval"], strict=True)]
+    np.testing.assert_allclose(moves, logit(0.75) - logit(risk.probability))
+    assert found["probability"] == 0.75
+    assert f"interval {100 * found['interval'][0]:.0f}% to" in joint_sentence(joint, risk, simulated=True)
+    assert prediction_json(scored())["clinical"] is None

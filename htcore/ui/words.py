@@ -139,14 +139,8 @@ def risk_sentence(risk: RiskEstimate, *, simulated: bool, familiar: bool = True)
 
 
 def joint_sentence(joint: ClinicalRisk, risk: RiskEstimate, *, simulated: bool) -> str:
-    """The risk from the scan and what is known of the patient, both at one prevalence, and on whom it was fitted.
-
-    Its interval is the scan's own, moved along with it in log-odds: that the weights of the clinical data are estimates
-    too is not in it.
-    """
-    odds = joint.probability / (1 - joint.probability) * (1 - risk.probability) / risk.probability
-    low, high = (bound * odds / (1 - bound + bound * odds) for bound in risk.interval)
-    moved = replace(risk, probability=joint.probability, interval=(low, high))
+    """The risk from the scan and what is known of the patient, both at one prevalence, and on whom it was fitted."""
+    moved = replace(risk, probability=joint.probability, interval=joint.interval(risk))
     known = ", ".join(covariate_name(part) for part in joint.parts if part.name != "image")
     return (
         f"Image and clinical data together: {percent(joint.probability, risk.limits)} (interval "
