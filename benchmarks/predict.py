@@ -6,11 +6,13 @@ such a reader does not misplace.
 
 ``python -m benchmarks.predict [PATH]``; without a path the real study beside the project where it is present, else the
 first example study. Medians over ``RUNS``, a first cold run apart; then the same for an example study in thin slices;
-then ``python -m htcore predict`` in a process of its own.
+then ``python -m htcore predict`` in a process of its own, and two of these at once, beside two whose network's threads
+wait awake, as OpenMP has it.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -36,6 +38,8 @@ from htcore.types import Volume
 
 RUNS = 5
 COLD_RUNS = 3
+AWAKE = {"GOMP_SPINCOUNT": "300000"}  # libgomp's own, where nothing is said of it
+AT_ONCE_TIMES = 1.1
 THREADS = 2
 RISK_S, THIN_RISK_S, MORE_S, COLD_S = 1.5, 3.0, 6.0, 6.0
 CONVENTIONAL_TIMES, SAME_PROBABILITY = 3.0, 0.01
@@ -154,6 +158,28 @@ def compare(bundle: Bundle) -> None:
     judge("conventional pipeline, other probability", abs(theirs - opened.risk.probability), SAME_PROBABILITY)
 
 
+def command(path: Path) -> list[str]:
+    """Score it in a process of its own."""
+    return [sys.executable, "-m", "htcore", "predict", str(path)]
+
+
+def two_at_once(path: Path, name: str) -> None:
+    """Take turns: two commands as they are, and two whose threads wait awake; judge how much longer these take."""
+    taken: dict[str, list[float]] = {"asleep": [], "awake": []}
+    for _ in range(COLD_RUNS):
+        for how, more in (("asleep", {}), ("awake", AWAKE)):
+            started = time.perf_counter()
+            both = [
+                subprocess.Popen(command(path), stdout=subprocess.DEVNULL, env={**os.environ, **more}) for _ in range(2)
+            ]
+            if any(process.wait() for process in both):
+                raise SystemExit("the study was refused: nothing to time")
+            taken[how].append(time.perf_counter() - started)
+    asleep, awake = (statistics.median(values) for values in taken.values())
+    print(f"{name}, two commands at once: {asleep:.2f} s; with threads that wait awake {awake:.2f} s")
+    judge("two at once, times slower awake", awake / asleep, AT_ONCE_TIMES, at_least=True)
+
+
 def main(path: Path, name: str) -> None:
     """Time and print."""
     bundle = services.load_bundle_by_id(Settings.from_environment().default_model)
@@ -166,9 +192,10 @@ def main(path: Path, name: str) -> None:
     taken = []
     for _ in range(COLD_RUNS):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "htcore", "predict", str(path)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command(path), check=True, stdout=subprocess.DEVNULL)
         taken.append(time.perf_counter() - started)
     judge(f"{name}: a cold command line", statistics.median(taken), COLD_S, unit="s")
+    two_at_once(path, name)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from htcore.types import Familiarity, NearCase
 UNFAMILIAR = 0.99
 """Farther from the middle than this share of the validation scans: a warning."""
 N_NEAREST = 5
-_MINIMUM = 30  # scans; fewer say nothing about what is usual
+_MINIMUM = 30  # patients; fewer say nothing about what is usual
 _SAME = 0.1
 """So near to a scan it is that scan: the shipped model has one simulated again at 0.001, any other beyond 1.6."""
 _SHRINKAGE = 0.1  # of the covariance towards its diagonal: features are nearly as many as some hospitals' scans
@@ -105,13 +105,15 @@ def familiarity(bundle: Bundle, embedding: NDArray[np.float32]) -> Familiarity |
 def _reference(bundle: Bundle) -> tuple[Reference, tuple[NearCase, ...], NDArray[np.str_]] | None:
     """The reference, and of each of its rows the case and the patient."""
     embedding = bundle.embedding
-    if embedding is None or len(embedding) < _MINIMUM:
+    if embedding is None:
         return None
     table = bundle.validation
+    patient = table["patient_id" if "patient_id" in table.columns else "scan_id"]
+    if patient.nunique() < _MINIMUM:
+        return None
     cases = tuple(
         NearCase(str(scan), bool(ht), float(probability))
         for scan, ht, probability in zip(table["scan_id"], table["ht"], table["probability"], strict=True)
     )
-    patient = table["patient_id" if "patient_id" in table.columns else "scan_id"]
     patients = patient.to_numpy(dtype=str)
     return Reference(embedding, patients), cases, patients

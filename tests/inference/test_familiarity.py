@@ -121,5 +121,10 @@ def test_no_share_is_rounded_to_all_or_none(share: float, words: str) -> None:
 def test_without_enough_scans_nothing_is_said(tmp_path: Path) -> None:
     few = save_bundle(tmp_path / "few", contents(20))
     assert few.embedding is not None and familiarity(few, few.embedding[0]) is None
+    # Many scans of a few patients are no more than these.
+    one = save_bundle(
+        tmp_path / "one", replace(contents(50), validation=contents(50).validation.assign(patient_id="P"))
+    )
+    assert few.embedding is not None and familiarity(one, few.embedding[0]) is None
     none = save_bundle(tmp_path / "none", replace(contents(50), embedding=None))
     assert familiarity(load_bundle(none.path), np.zeros(4, np.float32)) is None

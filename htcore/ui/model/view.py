@@ -80,10 +80,10 @@ def stages_words(card: dict[str, Any]) -> str:
             "the last alone."
         )
     lines = [f"{number}. {plain(stage.id)}: {plain(stage.data)}" for number, stage in enumerate(trained, start=1)]
-    title = f"{len(trained)} trainings, each from the weights of the one before"
-    if card["training"].get("recalibrated"):
-        title = "1 training" if len(trained) == 2 else title.replace(str(len(trained)), str(len(trained) - 1))
-        title += ", then calibrated anew"
+    again = bool(card["training"].get("recalibrated"))
+    count = len(trained) - again
+    title = "1 training" if count == 1 else f"{count} trainings, each from the weights of the one before"
+    title += ", then calibrated anew" if again else ""
     return (
         f"**{title}:**\n\n"
         + "\n".join(lines)
